@@ -1,0 +1,58 @@
+"""What runs in a child: ``python -m kilonova._process.child FD MEMORY MODULE:FUNCTION ARGUMENT...``
+
+FUNCTION is called with the arguments and returns the handler of messages. Little is imported here, because
+this stands before every start of a model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+from kilonova._process.pipe import receive, send
+
+
+def _serve(connection: Connection, handler: Callable[[Any], Any]) -> None:
+    while True:
+        try:
+            message = receive(connection)
+        except EOFError:
+            return
+        try:
+            answer = (False, handler(message))
+        except Exception as error:  # every fault of a handler is an answer; the parent decides what it means
+            answer = (True, error)
+        del message  # large contents must not live on until the next message
+        send(connection, answer)
+
+
+def _main() -> None:
+    descriptor, memory, target, *arguments = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    if int(memory):
+        resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    connection = Connection(int(descriptor))
+    module, _, function = target.partition(":")
+    try:
+        handler = getattr(import_module(module), function)(*arguments)
+    except Exception as error:
+        # The first exchange tells the parent why there is no handler.
+        with contextlib.suppress(EOFError, OSError):
+            receive(connection)
+            send(connection, (True, error))
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        _serve(connection, handler)
+    os._exit(0)  # skip the libraries' clean-up: nothing here needs it and it can take seconds
+
+
+if __name__ == "__main__":
+    _main()

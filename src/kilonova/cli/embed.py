@@ -1,0 +1,176 @@
+"""``kilonova embed``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kilonova.media import limits
+from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation
+from kilonova.media.sniff import FORMATS, format_of_name, modality_of_name, sniff
+from kilonova.models.card import Purpose
+from kilonova.wire.errors import KilonovaError, Validation
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from kilonova.engine.engine import Embedding
+
+__all__ = ["embed"]
+
+_AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
+
+
+def embed(
+    inputs: Annotated[list[str], typer.Argument(help="Texts, files or s3:// objects; - reads a text a line.")],
+    purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
+    dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
+    detail: Annotated[Detail, typer.Option(help="How finely images are looked at.")] = Detail.STANDARD,
+    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole vector.")] = False,
+    npy: Annotated[Path | None, typer.Option(help="Write all vectors as float32 [n, dimension] to this file.")] = None,
+) -> None:
+    """Embed texts and files on this machine, without a server.
+
+    An argument that names a file is read as one; a .txt file is a text. With no option for the output the
+    inputs are compared with each other.
+
+    **Examples**
+
+        kilonova embed "日落海滩" "a beach at sunset" "annual report"
+
+        kilonova embed --purpose TEXT_RETRIEVAL --dimension 384 --json "how tall is the tower?"
+
+        kilonova embed --npy notes.npy notes/*.txt
+
+        cut -f2 captions.tsv | kilonova embed --json -
+    """
+    from kilonova.engine.matryoshka import DIMENSIONS
+
+    if dimension not in DIMENSIONS:
+        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
+    names = [line.rstrip("\n") for one in inputs for line in (sys.stdin if one == "-" else [one])]
+    names = [name for name in names if name]
+    results = asyncio.run(_embed(names, purpose, dimension, detail, model, quiet=as_json))
+    done = [
+        (name, result) for name, result in zip(names, results, strict=True) if not isinstance(result, KilonovaError)
+    ]
+    if npy is not None:
+        import numpy as np
+
+        if len(done) == len(results):  # rows must stay in step with the arguments
+            np.save(npy, np.stack([result.vector for _, result in done]))
+            print(f"Wrote {len(done)} x {dimension} numbers to {npy}.", file=sys.stderr)
+    if as_json:
+        for name, result in done:
+            entry = {"input": name, "tokens": result.tokens, "embedding": result.vector.tolist()}
+            if result.kept_characters is not None:
+                entry["truncatedCharLength"] = result.kept_characters
+            print(json.dumps(entry, ensure_ascii=False))
+    elif npy is None:
+        _compare(done)
+    failed = [(name, result) for name, result in zip(names, results, strict=True) if isinstance(result, KilonovaError)]
+    for name, error in failed:
+        print(f"kilonova: {name[:80]}: {error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _embed(
+    names: list[str], purpose: Purpose, dimension: int, detail: Detail, model: str, quiet: bool
+) -> list[Embedding | KilonovaError]:
+    from kilonova.engine.engine import Engine
+
+    places = asyncio.Semaphore(_AT_ONCE)
+    async with Engine(model, queue=_AT_ONCE) as engine:
+        await engine.ready()
+        with _progress(quiet or len(names) < 8) as progress:
+            task = progress.add_task("embedding", total=len(names))
+
+            async def one(name: str) -> Embedding | KilonovaError:
+                async with places:
+                    try:
+                        found = await engine.embed(await _read(name, detail), purpose, dimension)
+                    except KilonovaError as error:
+                        return error
+                    finally:
+                        progress.advance(task)
+                assert found is not None  # only the sound of a film can be missing, which is not asked for here
+                return found
+
+            return await asyncio.gather(*(one(name) for name in names))
+
+
+async def _read(name: str, detail: Detail) -> Text | Encoded:
+    """An argument as what it names: an S3 object, a file, or the text itself."""
+    if name.startswith("s3://"):
+        from kilonova.storage.s3 import S3Reader
+
+        modality = modality_of_name(name) or Modality.TEXT
+        data = await S3Reader().read(name, limits.S3_BYTES[modality])
+        return _content(name, data, modality, detail)
+    return await asyncio.to_thread(_read_here, name, detail)
+
+
+def _read_here(name: str, detail: Detail) -> Text | Encoded:
+    path = Path(name)
+    try:
+        is_file = path.is_file()
+    except OSError:  # a text too long for a file name
+        is_file = False
+    if not is_file:
+        if modality_of_name(name) and " " not in name:
+            raise Validation(f"There is no file {name}.")
+        return Text(name, Truncation.END)
+    with path.open("rb") as file:
+        found, modalities = sniff(file.read(512))
+    if not modalities and found != "unknown":
+        raise Validation(f"{name} is {found}, which cannot be embedded.", f"Files: txt, {_formats()}.")
+    named = modality_of_name(name)
+    modality = named if named and named in modalities else max(modalities, default=Modality.TEXT)  # film before sound
+    size, limit = path.stat().st_size, limits.S3_BYTES[modality]
+    if size > limit:
+        raise Validation(f"{name} has {size:,} bytes; at most {limit:,} are taken.")
+    return _content(name, path.read_bytes(), modality, detail)
+
+
+def _content(name: str, data: bytes, modality: Modality, detail: Detail) -> Text | Encoded:
+    if modality is not Modality.TEXT:
+        return Encoded(modality, data, format_of_name(name), detail)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Validation(f"{name} is neither UTF-8 text nor a media file.", f"Files: txt, {_formats()}.") from None
+    if not text.strip():
+        raise Validation(f"{name} is empty.")
+    return Text(text, Truncation.END)
+
+
+def _formats() -> str:
+    return ", ".join(form for forms in FORMATS.values() for form in forms if form != "three_gp")
+
+
+def _progress(hidden: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True)
+
+
+def _compare(done: list[tuple[str, Embedding]]) -> None:
+    """A table of cosines between the inputs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *(str(column) for column in range(1, len(done) + 1)))
+    for row, (name, result) in enumerate(done, 1):
+        short = name if len(name) <= 40 else f"{name[:37]}..."
+        cosines = (f"{float(result.vector @ other.vector):.3f}" for _, other in done)
+        table.add_row(f"{row} {short}", *cosines)
+    Console().print(table)

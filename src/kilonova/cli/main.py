@@ -1,0 +1,48 @@
+"""``kilonova``: puts the commands together and turns errors into one clear line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from kilonova import __version__
+from kilonova.cli import doctor, embed, env, models, serve
+from kilonova.wire.errors import KilonovaError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Text, images, audio and video as vectors of one space, behind Amazon Nova's API, on your own machine.",
+)
+for command in (serve.serve, env.env, embed.embed, models.models, doctor.doctor):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options that stand before a command."""
+
+
+def main() -> None:
+    """The console script. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        app()
+    except KilonovaError as error:
+        print(f"kilonova: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # `kilonova … | head`
+        sys.stderr.close()
+        sys.exit(0)

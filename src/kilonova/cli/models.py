@@ -1,0 +1,65 @@
+"""``kilonova models``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from kilonova.media.content import Modality
+from kilonova.models import registry
+from kilonova.models.card import ModelCard
+
+__all__ = ["models"]
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False) -> None:
+    """List the models and what each is for.
+
+    **Examples**
+
+        kilonova models
+
+        kilonova models --json
+    """
+    from kilonova.engine.matryoshka import DIMENSIONS
+
+    cards = [registry.card(name) for name in registry.names()]
+    if as_json:
+        print(json.dumps([_entry(card, DIMENSIONS) for card in cards], ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "embeds", "native", "dimensions", "tokens", "languages", "licence", "best for")
+    for card in cards:
+        notes = [f"{dimension} {card.dimension_note(dimension)}" for dimension in DIMENSIONS]
+        embeds = ", ".join(modality for modality in Modality if modality in card.modalities)
+        table.add_row(
+            card.id,
+            embeds,
+            str(card.native_dimension),
+            "\n".join(notes),
+            f"{card.max_tokens:,}",
+            card.languages,
+            card.licence,
+            card.best_for,
+        )
+    Console().print(table)
+
+
+def _entry(card: ModelCard, dimensions: tuple[int, ...]) -> dict[str, object]:
+    return {
+        "id": card.id,
+        "title": card.title,
+        "modalities": sorted(card.modalities),
+        "native_dimension": card.native_dimension,
+        "dimensions": {str(dimension): card.dimension_note(dimension) for dimension in dimensions},
+        "max_tokens": card.max_tokens,
+        "languages": card.languages,
+        "licence": card.licence,
+        "source": card.source,
+        "best_for": card.best_for,
+        "prompts": dict(card.prompts),
+    }

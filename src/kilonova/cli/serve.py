@@ -1,0 +1,117 @@
+"""``kilonova serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kilonova._process.parent import worker_process
+from kilonova.models import registry
+from kilonova.server import identity
+from kilonova.wire.errors import KilonovaError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from kilonova.engine.engine import Engine
+
+__all__ = ["serve"]
+
+_GRACE_SECONDS = 10
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    credentials: Annotated[
+        Path | None, typer.Option(help="TOML file of who may call, instead of credentials.toml (docs/credentials.md).")
+    ] = None,
+    region: Annotated[str, typer.Option(help="Serve this AWS region only; by default each.")] = "",
+    queue: Annotated[int, typer.Option(help="Inputs that may wait for the model.", min=1)] = 256,
+    max_mb: Annotated[int, typer.Option(help="Megabytes of request bodies under way at once.", min=25)] = 256,
+    cache_mb: Annotated[int, typer.Option(help="Megabytes of vectors to keep for inputs seen again.", min=0)] = 0,
+    batch_seconds: Annotated[float, typer.Option(help="How long the model may take for one batch.", min=0.1)] = 60.0,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
+) -> None:
+    """Serve Amazon Nova's API (and OpenAI's `/v1/embeddings`) until Ctrl-C.
+
+    **Examples**
+
+        kilonova serve
+
+        kilonova serve --port 8000 --model kilonova-mini --cache-mb 256
+
+        kilonova serve --host 0.0.0.0 --credentials credentials.toml --log-level info
+    """
+    registry.card(model)  # a wrong name is told at once
+    callers = identity.load(host, credentials)
+    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise typer.BadParameter(f"{log_level!r} is none of debug, info, warning, error.", param_hint="--log-level")
+    listener = _listen(host, port)
+    worker = worker_process(model)  # loads while this process imports what it needs itself
+
+    import uvicorn
+
+    from kilonova.server import logs
+    from kilonova.server.app import Settings, create_app
+
+    logs.configure(log_level)
+    app = create_app(
+        Settings(
+            model,
+            callers,
+            region=region,
+            queue=queue,
+            max_bytes=max_mb << 20,
+            cache_bytes=cache_mb << 20,
+            batch_seconds=batch_seconds,
+        ),
+        worker,
+    )
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
+    )
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_run(uvicorn.Server(config), listener, app.state.engine))
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # uvicorn raises it again once everything is closed
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise KilonovaError(
+            f"Cannot listen on {host}:{port}: {error.strerror}.", "Is a server there already? Choose another --port."
+        ) from error
+    return listener
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, engine: Engine) -> None:
+    announcement = asyncio.create_task(_announce(listener, engine))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        announcement.cancel()
+
+
+async def _announce(listener: socket.socket, engine: Engine) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print(f"Kilonova loads {engine.card.id} at {url}", file=sys.stderr, flush=True)
+    try:
+        await engine.ready()
+    except KilonovaError as error:
+        print(f"kilonova: {error}", file=sys.stderr, flush=True)
+        return
+    print(f'Ready. Point AWS clients here with: eval "$(kilonova env --port {port})"', file=sys.stderr, flush=True)

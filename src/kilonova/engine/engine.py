@@ -1,0 +1,211 @@
+"""The engine: from an input to its vector."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from kilonova._process.parent import Child
+from kilonova.engine import metrics
+from kilonova.engine.cache import VectorCache
+from kilonova.engine.matryoshka import cut
+from kilonova.engine.queue import BatchQueue, Job
+from kilonova.engine.supervisor import State, Supervisor
+from kilonova.engine.worker import Vector
+from kilonova.media.content import Content, Encoded, Modality, Text
+from kilonova.media.pool import DecodePool
+from kilonova.models import registry
+from kilonova.models.card import Purpose
+from kilonova.wire.errors import KilonovaError, ModelFailed, ModelNotReady, Unavailable, Validation
+
+__all__ = ["Embedding", "Engine"]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A vector of unit length.
+
+    Attributes:
+        vector: float32 [dimension].
+        tokens: what the input cost, in the model's tokens.
+        kept_characters: length of a text after truncation, None when nothing was cut.
+    """
+
+    vector: np.ndarray
+    tokens: int
+    kept_characters: int | None = None
+
+
+class Engine:
+    """One model, its queue and its decoders. Use as an async context manager.
+
+    Args:
+        model: a name of the registry.
+        queue: inputs that may wait for the model.
+        cache_bytes: memory for vectors of inputs seen before; 0 keeps none.
+        batch_seconds: how long the model may take for one batch.
+        decoders: number of decoding processes; by default one a core.
+        worker: a model process that loads already; by default one is started when the engine is entered.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        queue: int = 256,
+        cache_bytes: int = 0,
+        batch_seconds: float = 60.0,
+        decoders: int | None = None,
+        worker: Child | None = None,
+    ) -> None:
+        self.card = registry.card(model)
+        self._queue = BatchQueue(queue)
+        self._cache = VectorCache(cache_bytes)
+        self._pool = DecodePool(decoders or len(os.sched_getaffinity(0)), self.card.sample_rate, self.card.frame_rate)
+        self._supervisor = Supervisor(self.card, self._queue, batch_seconds, worker)
+        for modality in Modality:
+            metrics.QUEUE_DEPTH.labels(modality).set_function(partial(self._queue.depth, modality))
+
+    async def __aenter__(self) -> Self:
+        self._supervisor.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._supervisor.stop()
+        self._pool.close()
+
+    @property
+    def state(self) -> State:
+        """Where the model process stands."""
+        return self._supervisor.state
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the model process, while there is one."""
+        return self._supervisor.pid
+
+    async def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            Unavailable: it cannot be loaded.
+        """
+        await self._supervisor.settled.wait()
+        if self.state is State.FAILED:
+            raise Unavailable(f"The model {self.card.id} cannot be started: {self._supervisor.failure}")
+
+    def check(self, modality: Modality) -> None:
+        """Refuse at once what cannot be served.
+
+        Raises:
+            Validation: the model does not embed that modality.
+            ModelNotReady: it is still being loaded.
+            Unavailable: it cannot be loaded, or the server stops.
+        """
+        if modality not in self.card.modalities:
+            able = ", ".join(sorted(self.card.modalities))
+            raise Validation(
+                f"The model {self.card.id} embeds {able}; it cannot embed {modality}.",
+                "`kilonova models` lists models and what they embed.",
+            )
+        match self.state:
+            case State.LOADING:
+                raise ModelNotReady(f"The model {self.card.id} is being loaded.", "Try again in a moment.")
+            case State.FAILED:
+                raise Unavailable(f"The model {self.card.id} cannot be started: {self._supervisor.failure}")
+            case State.STOPPED:
+                raise Unavailable("The server is stopping.", "Try again.")
+
+    async def embed(self, item: Content | Encoded, purpose: Purpose, dimension: int) -> Embedding | None:
+        """The vector of a text, a decoded content or a media file.
+
+        Args:
+            item: what to embed.
+            purpose: what the vector will be used for.
+            dimension: its length, see ``matryoshka.DIMENSIONS``.
+
+        Returns:
+            The vector; None when the sound of a silent film is asked for.
+
+        Raises:
+            Validation: the input cannot be embedded by this model.
+            Throttled: the queue is full.
+            ModelNotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
+        """
+        self.check(item.modality)
+        key = None
+        if self._cache.enabled and isinstance(item, Text | Encoded):
+            key = VectorCache.key(item, self.card, purpose)
+            known = self._cache.get(key)
+            metrics.CACHE.labels("miss" if known is None else "hit").inc()
+            if known is not None:
+                return self._finish(known, dimension)
+        content = await self._decode(item) if isinstance(item, Encoded) else item
+        if content is None:
+            return None
+        vector = await self._submit(content, purpose)
+        if key is not None:
+            self._cache.put(key, vector)
+        return self._finish(vector, dimension)
+
+    async def embed_all(self, texts: Sequence[Text], purpose: Purpose, dimension: int) -> list[Embedding]:
+        """The vectors of several texts, in their order; the first error of any of them ends it all.
+
+        Not more than half the queue is used at a time, so that a long list neither fills it nor is refused.
+        """
+        places = asyncio.Semaphore(max(1, self._queue.capacity // 2))
+
+        async def one(text: Text) -> Embedding:
+            async with places:
+                embedding = await self.embed(text, purpose, dimension)
+            assert embedding is not None  # only the sound of a film can be missing
+            return embedding
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(text)) for text in texts]
+        except* KilonovaError as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def probe(self) -> None:
+        """Send a content through queue and model process, past the cache.
+
+        Raises:
+            KilonovaError: what any input would get.
+        """
+        text = Text("probe 探针")
+        self.check(text.modality)
+        await self._submit(text, Purpose.GENERIC_INDEX)
+
+    async def _decode(self, item: Encoded) -> Content | None:
+        begin = perf_counter()
+        try:
+            return await self._pool.decode(item)
+        finally:
+            metrics.DECODE_SECONDS.labels(item.modality).observe(perf_counter() - begin)
+
+    async def _submit(self, content: Content, purpose: Purpose) -> Vector:
+        job = Job(content, purpose, asyncio.get_running_loop().create_future())
+        self._queue.put(job)
+        try:
+            return await job.answer
+        finally:
+            self._queue.remove(job)
+
+    def _finish(self, vector: Vector, dimension: int) -> Embedding:
+        try:
+            unit = cut(vector.vector, dimension)
+        except ValueError as fault:
+            raise ModelFailed(f"{self.card.id}: {fault}.") from fault
+        return Embedding(unit, vector.tokens, vector.kept_characters)

@@ -1,0 +1,28 @@
+"""The one place where a vector is cut to a dimension and brought to unit length, always in that order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["DIMENSIONS", "cut"]
+
+#: Nova's embeddingDimension values; the last is the default.
+DIMENSIONS = (256, 384, 1024, 3072)
+
+
+def cut(vector: np.ndarray, dimension: int) -> np.ndarray:
+    """The first ``dimension`` numbers of ``vector``, scaled to unit length; float32 [dimension].
+
+    Beyond the vector's own length zeros are added, which changes no cosine (Kusupati et al., "Matryoshka
+    Representation Learning", NeurIPS 2022, for what prefixes mean).
+
+    Raises:
+        ValueError: the prefix has no length or is not finite; a model that gives such a vector is broken.
+    """
+    prefix = vector[:dimension].astype(np.float64)
+    length = float(np.linalg.norm(prefix))
+    if not np.isfinite(length) or length == 0.0:
+        raise ValueError(f"the model gave a vector whose first {dimension} numbers have length {length}")
+    unit = np.zeros(dimension, np.float32)
+    unit[: len(prefix)] = prefix / length
+    return unit

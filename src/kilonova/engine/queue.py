@@ -1,0 +1,107 @@
+"""Waiting contents by modality, and how the next batch is chosen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from kilonova.engine.worker import Vector
+from kilonova.media.content import Content, Modality
+from kilonova.models.card import Purpose
+from kilonova.wire.errors import Throttled
+
+__all__ = ["BatchQueue", "Job"]
+
+#: Bounds of one batch: contents, and their sizes added up (bytes of text, pixels, samples). A batch always
+#: takes at least one content.
+_MAX_ITEMS = 32
+_MAX_SIZE = {
+    Modality.TEXT: 32_768,
+    Modality.IMAGE: 16_000_000,
+    Modality.AUDIO: 8_000_000,
+    Modality.VIDEO: 16_000_000,
+}
+
+
+@dataclass(eq=False)
+class Job:
+    """One content that waits for its vector; a cancelled ``answer`` means that its caller left."""
+
+    content: Content
+    purpose: Purpose
+    answer: asyncio.Future[Vector]
+    size: int = field(init=False)
+    since: float = field(default_factory=perf_counter)
+
+    def __post_init__(self) -> None:
+        self.size = self.content.size
+
+
+class BatchQueue:
+    """A bounded queue for each modality.
+
+    Args:
+        capacity: contents that may wait, over all modalities.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._waiting: dict[Modality, deque[Job]] = {modality: deque() for modality in Modality}
+        self._filled = asyncio.Event()
+
+    def __len__(self) -> int:
+        return sum(len(jobs) for jobs in self._waiting.values())
+
+    def depth(self, modality: Modality) -> int:
+        """Contents of that modality that wait."""
+        return len(self._waiting[modality])
+
+    def put(self, job: Job) -> None:
+        """Add a content.
+
+        Raises:
+            Throttled: the queue is full.
+        """
+        if len(self) >= self.capacity:
+            raise Throttled(f"{self.capacity} inputs wait already.", "Try again with exponential backoff.")
+        self._waiting[job.content.modality].append(job)
+        self._filled.set()
+
+    def remove(self, job: Job) -> None:
+        """Take out a content whose caller left; nothing happens when it is in a batch already."""
+        jobs = self._waiting[job.content.modality]
+        if job in jobs:
+            jobs.remove(job)
+
+    async def batch(self) -> list[Job]:
+        """Wait for contents and take the next batch: those of the modality that waited longest.
+
+        Of that modality the oldest content is always taken; the others are those nearest to it in size, so
+        that little is padded and short texts do not wait behind long ones for ever.
+        """
+        while not len(self):
+            self._filled.clear()
+            await self._filled.wait()
+        jobs = min((jobs for jobs in self._waiting.values() if jobs), key=lambda jobs: jobs[0].since)
+        oldest = jobs[0]
+        chosen, total = [oldest], oldest.size
+        budget = _MAX_SIZE[oldest.content.modality]
+        for job in sorted(list(jobs)[1:], key=lambda job: abs(job.size - oldest.size)):
+            if len(chosen) == _MAX_ITEMS or total + job.size > budget:
+                break
+            chosen.append(job)
+            total += job.size
+        taken = set(chosen)
+        kept = [job for job in jobs if job not in taken]
+        jobs.clear()
+        jobs.extend(kept)
+        return chosen
+
+    def drain(self) -> list[Job]:
+        """Take out everything."""
+        jobs = [job for jobs in self._waiting.values() for job in jobs]
+        for waiting in self._waiting.values():
+            waiting.clear()
+        return jobs

@@ -1,0 +1,159 @@
+"""Keeps one model process running and feeds it batches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import StrEnum
+from time import perf_counter
+
+from kilonova._process.parent import Child, ChildDied, ChildTimeout, worker_process
+from kilonova.engine import metrics
+from kilonova.engine.queue import BatchQueue, Job
+from kilonova.engine.worker import Outcome, Vector
+from kilonova.models.card import ModelCard
+from kilonova.wire.errors import KilonovaError, ModelFailed, ModelTimeout, Unavailable
+
+__all__ = ["State", "Supervisor"]
+
+_log = logging.getLogger("kilonova.engine")
+_START_SECONDS = 300.0  # a large model from a slow disk
+_BACKOFF = (0.0, 1.0, 5.0, 15.0, 30.0)
+
+
+class State(StrEnum):
+    """Where the model process stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Supervisor:
+    """Start the model process, hand it batch after batch, and start it again when it dies or hangs.
+
+    Args:
+        card: which model.
+        queue: where batches come from.
+        seconds: how long one batch may take.
+        first: a model process that loads already.
+    """
+
+    def __init__(self, card: ModelCard, queue: BatchQueue, seconds: float, first: Child | None = None) -> None:
+        self._card = card
+        self._queue = queue
+        self._seconds = seconds
+        self._child = first
+        self._task: asyncio.Task[None] | None = None
+        self.settled = asyncio.Event()
+        self.state = State.LOADING
+        self.failure = ""
+
+    def start(self) -> None:
+        """Begin loading; returns at once."""
+        self._task = asyncio.create_task(self._run(), name=f"model {self._card.id}")
+
+    async def stop(self) -> None:
+        """End the process; whoever waits is told that the server stops."""
+        self.state = State.STOPPED
+        self.settled.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._close()
+        _refuse(self._queue.drain(), Unavailable("The server is stopping.", "Try again."))
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the model process, while there is one."""
+        return self._child.pid if self._child is not None else None
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+            try:
+                await self._load()
+                failures = 0
+                await self._serve()
+            except (ChildDied, ChildTimeout) as fault:
+                failures = self._note(fault, failures)
+            except KilonovaError as fault:  # the model says itself why it cannot be loaded
+                failures = self._note(fault, failures)
+            except asyncio.CancelledError:
+                raise
+            except Exception as fault:
+                _log.exception("model process")
+                failures = self._note(fault, failures)
+
+    async def _load(self) -> None:
+        if self._child is None:
+            self._child = worker_process(self._card.id)
+        await self._child.call([], _START_SECONDS)
+        self.state, self.failure = State.READY, ""
+        self.settled.set()
+
+    def _note(self, fault: Exception, failures: int) -> int:
+        """Record why the process ended; one that never became ready again counts as a failed start."""
+        self._close()
+        started = self.state is State.READY
+        self.failure = str(fault)
+        self.state = State.RESTARTING if started else State.FAILED
+        self.settled.set()
+        metrics.WORKER_RESTARTS.labels(self._card.id).inc()
+        _log.error("model process ended, starting it again", extra={"model": self._card.id, "reason": self.failure})
+        if not started:
+            message = f"The model {self._card.id} cannot be started: {self.failure}"
+            _refuse(self._queue.drain(), Unavailable(message))
+        return 0 if started else failures + 1
+
+    async def _serve(self) -> None:
+        assert self._child is not None
+        while True:
+            batch = await self._queue.batch()
+            begin = perf_counter()
+            modality = str(batch[0].content.modality)
+            for job in batch:
+                metrics.QUEUE_SECONDS.labels(modality).observe(begin - job.since)
+            metrics.BATCH_SIZE.labels(modality).observe(len(batch))
+            items = [(job.content, job.purpose) for job in batch]
+            try:
+                outcomes: list[Outcome] = await self._child.call(items, self._seconds)
+            except ChildTimeout:
+                late = f"{self._card.id} did not answer within {self._seconds:g} s and was stopped."
+                _refuse(batch, ModelTimeout(late, "Send a shorter input."))
+                raise
+            except ChildDied as death:
+                _refuse(batch, ModelFailed(f"The process of {self._card.id} {death}; it is being started again."))
+                raise
+            except asyncio.CancelledError:
+                _refuse(batch, Unavailable("The server is stopping.", "Try again."))
+                raise
+            except Exception as fault:  # raised by the model for this batch: the process lives on
+                _log.exception("batch failed", extra={"model": self._card.id})
+                _refuse(batch, ModelFailed(f"{self._card.id} failed on this batch: {type(fault).__name__}: {fault}"))
+                continue
+            metrics.MODEL_SECONDS.labels(modality).observe(perf_counter() - begin)
+            for job, outcome in zip(batch, outcomes, strict=True):
+                _settle(job, outcome)
+
+    def _close(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+def _settle(job: Job, outcome: Outcome) -> None:
+    if job.answer.done():  # its caller left meanwhile
+        return
+    if isinstance(outcome, Vector):
+        job.answer.set_result(outcome)
+    else:
+        job.answer.set_exception(outcome)
+
+
+def _refuse(jobs: list[Job], error: KilonovaError) -> None:
+    for job in jobs:
+        _settle(job, error)

@@ -1,0 +1,55 @@
+"""The model's process: load a model, then answer batches. Nothing of a model is imported anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilonova.media.content import Content
+from kilonova.models import registry
+from kilonova.models.base import Prepared
+from kilonova.models.card import Purpose
+from kilonova.wire.errors import KilonovaError
+
+__all__ = ["Item", "Outcome", "Vector", "handler"]
+
+Item = tuple[Content, Purpose]
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A content's native vector and what its preparation said."""
+
+    vector: np.ndarray
+    tokens: int
+    kept_characters: int | None
+
+
+Outcome = Vector | KilonovaError
+
+
+def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
+    """Load the model and return the function that embeds a batch of one modality.
+
+    The function gives an outcome for every item, in their order: a refused content does not touch the others.
+    An empty batch is answered once the model is loaded.
+    """
+    model = registry.load(name)
+
+    def embed(batch: Sequence[Item]) -> list[Outcome]:
+        outcomes: list[Outcome | None] = [None] * len(batch)
+        ready: list[tuple[int, Prepared]] = []
+        for index, (content, purpose) in enumerate(batch):
+            try:
+                ready.append((index, model.prepare(content, purpose)))
+            except KilonovaError as refusal:
+                outcomes[index] = refusal
+        if ready:
+            vectors = model.embed([prepared for _, prepared in ready])
+            for (index, prepared), vector in zip(ready, vectors, strict=True):
+                outcomes[index] = Vector(vector, prepared.tokens, prepared.kept_characters)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    return embed

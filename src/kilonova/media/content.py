@@ -1,0 +1,127 @@
+"""The typed values on the way from request to model: encoded sources and decoded contents."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the command line starts 0.1 s sooner without it
+    import numpy as np
+
+__all__ = ["Audio", "Content", "Detail", "Encoded", "Image", "Modality", "Text", "Truncation", "Video", "VideoPart"]
+
+
+class Modality(StrEnum):
+    """The four kinds of input that Nova's schema has."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class Detail(StrEnum):
+    """How finely an image is looked at: a photograph, or a page whose letters matter."""
+
+    STANDARD = "STANDARD_IMAGE"
+    DOCUMENT = "DOCUMENT_IMAGE"
+
+
+class Truncation(StrEnum):
+    """Which end of a too long text is cut off; NONE refuses it."""
+
+    START = "START"
+    END = "END"
+    NONE = "NONE"
+
+
+class VideoPart(StrEnum):
+    """What of a film is wanted: its frames, its sound, or both."""
+
+    FRAMES = "frames"
+    SOUND = "sound"
+    BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text and what to do when it is too long for the model."""
+
+    value: str
+    truncation: Truncation = Truncation.END
+    modality = Modality.TEXT
+
+    @property
+    def size(self) -> int:
+        """UTF-8 bytes: a cheap stand-in for tokens when batches are made."""
+        return len(self.value.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Pixels uint8 [height, width, 3], RGB, upright, alpha laid on white."""
+
+    pixels: np.ndarray
+    detail: Detail = Detail.STANDARD
+    modality = Modality.IMAGE
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return int(self.pixels.shape[0] * self.pixels.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Samples float32 [n], mono, -1 to 1, at ``rate`` Hz."""
+
+    samples: np.ndarray
+    rate: int
+    modality = Modality.AUDIO
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return len(self.samples)
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """Frames uint8 [n, height, width, 3] taken at ``times`` float64 [n] seconds, and the sound if there is any."""
+
+    frames: np.ndarray
+    times: np.ndarray
+    audio: Audio | None = None
+    modality = Modality.VIDEO
+
+    @property
+    def size(self) -> int:
+        """Number of pixels over all frames."""
+        return math.prod(self.frames.shape[:3])
+
+
+Content = Text | Image | Audio | Video
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A media file not yet decoded; ``format`` is what the sender called it and may be wrong."""
+
+    modality: Modality
+    data: bytes = field(repr=False)
+    format: str = ""
+    detail: Detail = Detail.STANDARD
+    part: VideoPart = VideoPart.BOTH
+
+    def digest(self) -> bytes:
+        """Hash of everything that decides the decoded content."""
+        head = f"{self.modality}|{self.detail}|{self.part}|".encode()
+        return hashlib.blake2b(self.data, key=hashlib.blake2b(head, digest_size=32).digest(), digest_size=24).digest()

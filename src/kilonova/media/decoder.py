@@ -1,0 +1,65 @@
+"""Decode encoded media: checks that the bytes are what they should be, then calls the right module.
+
+``handler`` is what a decoding process runs (``media.pool``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kilonova.media.content import Audio, Encoded, Image, Modality, Video
+from kilonova.media.sniff import FORMATS, sniff
+from kilonova.wire.errors import Validation
+
+__all__ = ["decode", "handler"]
+
+
+def decode(item: Encoded, sample_rate: int, frame_rate: float) -> Image | Audio | Video | None:
+    """Decode an image, a sound or a film; None is the sound of a silent film.
+
+    Raises:
+        Validation: the bytes are not of the modality, not decodable, or over a bound; the message says which.
+    """
+    if not item.data:
+        raise Validation(f"The {item.modality} is empty.", "Send the bytes of a file.")
+    found, modalities = sniff(item.data)
+    if item.modality not in modalities:
+        said = f" It was called {item.format}." if item.format else ""
+        raise Validation(
+            f"The bytes are no {item.modality} of a supported format; found: {found}.{said}",
+            f"Supported: {', '.join(FORMATS[item.modality])}.",
+        )
+    match item.modality:
+        case Modality.IMAGE:
+            from kilonova.media import image
+
+            return image.decode(item.data, item.detail)
+        case Modality.AUDIO:
+            from kilonova.media import audio
+
+            return audio.decode(item.data, sample_rate)
+        case Modality.VIDEO:
+            from kilonova.media import video
+
+            return video.decode(item.data, item.part, frame_rate, sample_rate)
+        case _:
+            raise Validation(f"{item.modality} is not a media file.")
+
+
+def handler(sample_rate: str, frame_rate: str) -> Callable[[Encoded], Image | Audio | Video | None]:
+    """The message handler of a decoding process."""
+    import logging
+
+    import av
+
+    av.logging.set_level(av.logging.PANIC)  # FFmpeg's complaints about a caller's file go into the error, not our log
+    logging.getLogger("PIL").setLevel(logging.ERROR)
+    rate, frames = int(sample_rate), float(frame_rate)
+
+    def decode_or_refuse(item: Encoded) -> Image | Audio | Video | None:
+        try:
+            return decode(item, rate, frames)
+        except MemoryError:
+            raise Validation(f"The {item.modality} needs more memory to decode than one request may use.") from None
+
+    return decode_or_refuse

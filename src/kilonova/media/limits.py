@@ -1,0 +1,59 @@
+"""Every bound on media, in one place.
+
+The file sizes, lengths and durations are Nova's (../shared/nova-contract.md, "Limits"); the bounds on what
+decoding may produce are ours and protect the server's memory.
+"""
+
+from __future__ import annotations
+
+from kilonova.media.content import Modality
+
+__all__ = [
+    "DECODE_MEMORY",
+    "DECODE_SECONDS",
+    "DOCUMENT_SIDE",
+    "INLINE_BODY_BYTES",
+    "MAX_CHANNELS",
+    "MAX_FRAME_PIXELS",
+    "MAX_IMAGE_PIXELS",
+    "MAX_SAMPLE_RATE",
+    "MIN_SAMPLE_RATE",
+    "S3_BYTES",
+    "STANDARD_SIDE",
+    "SYNC_SECONDS",
+    "TEXT_S3_CHARACTERS",
+    "TEXT_VALUE_CHARACTERS",
+    "VIDEO_SIDE",
+]
+
+#: Largest InvokeModel body, in bytes (botocore: the Body shape's maximum).
+INLINE_BODY_BYTES = 25_000_000
+#: Characters of an inline text and of a text from S3.
+TEXT_VALUE_CHARACTERS = 8_192
+TEXT_S3_CHARACTERS = 50_000
+#: Bytes of an S3 object in a synchronous call.
+S3_BYTES = {
+    Modality.TEXT: 1_000_000,
+    Modality.IMAGE: 50_000_000,
+    Modality.AUDIO: 100_000_000,
+    Modality.VIDEO: 100_000_000,
+}
+#: Seconds of audio or video in a synchronous call. Encoders pad to whole frames, so an export of "30 s"
+#: runs a little longer; half a second of grace lets it through.
+SYNC_SECONDS = 30.0
+GRACE_SECONDS = 0.5
+
+#: Pixels that an image file may declare before it is decoded (16,384 x 8,192).
+MAX_IMAGE_PIXELS = 134_217_728
+#: Pixels of one video frame (8K UHD).
+MAX_FRAME_PIXELS = 7_680 * 4_320
+#: Longest side of a decoded image, by detail level, and of a decoded video frame.
+STANDARD_SIDE = 768
+DOCUMENT_SIDE = 2_048
+VIDEO_SIDE = 448
+MAX_CHANNELS = 64
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
+
+#: What one decoding process may use: seconds for one file, bytes of address space.
+DECODE_SECONDS = 30.0
+DECODE_MEMORY = 4 << 30

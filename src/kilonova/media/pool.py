@@ -1,0 +1,87 @@
+"""Decoding processes: off the event loop, bounded in memory and time, one file at a time each."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+from kilonova._process.parent import Child, ChildDied, ChildTimeout
+from kilonova.media import limits
+from kilonova.media.content import Audio, Encoded, Image, Video
+from kilonova.wire.errors import Validation
+
+__all__ = ["DecodePool"]
+
+
+class DecodePool:
+    """A fixed number of decoding processes, started when first needed and replaced when they die.
+
+    Args:
+        size: number of processes.
+        sample_rate: Hz that sound is resampled to.
+        frame_rate: frames a second taken from films.
+        seconds: time one file may take.
+    """
+
+    def __init__(self, size: int, sample_rate: int, frame_rate: float, seconds: float = limits.DECODE_SECONDS) -> None:
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        self._arguments = (str(sample_rate), str(frame_rate))
+        self._seconds = seconds
+
+    async def decode(self, item: Encoded) -> Image | Audio | Video | None:
+        """Decode one file in a process of its own for that time.
+
+        Raises:
+            Validation: it cannot be decoded, or its decoder crashed, hung or ran out of memory.
+        """
+        async with self._free:
+            child = self._idle.pop() if self._idle else await self._start()
+            self._busy.add(child)
+            call = asyncio.ensure_future(child.call(_OutOfBand(item), self._seconds))
+            try:
+                content: Image | Audio | Video | None = await asyncio.shield(call)
+            except asyncio.CancelledError:
+                # The caller left: the process would go on for nobody, so it ends now.
+                self._discard(child)
+                call.add_done_callback(lambda done: done.exception())
+                raise
+            except ChildTimeout:
+                self._discard(child)
+                raise Validation(f"The {item.modality} took more than {self._seconds:g} s to decode.") from None
+            except ChildDied as death:
+                self._discard(child)
+                raise Validation(f"The {item.modality} cannot be decoded: the decoder {death}.") from None
+            except BaseException:
+                self._busy.discard(child)
+                self._idle.append(child)
+                raise
+            self._busy.discard(child)
+            self._idle.append(child)
+            return content
+
+    def close(self) -> None:
+        """End all processes."""
+        for child in [*self._idle, *self._busy]:
+            child.close()
+        self._idle.clear()
+        self._busy.clear()
+
+    async def _start(self) -> Child:
+        return Child("kilonova.media.decoder:handler", *self._arguments, memory=limits.DECODE_MEMORY)
+
+    def _discard(self, child: Child) -> None:
+        self._busy.discard(child)
+        child.close()
+
+
+class _OutOfBand:
+    """Pickles as an ``Encoded`` whose bytes travel beside the pickle instead of being copied into it."""
+
+    def __init__(self, item: Encoded) -> None:
+        self._item = item
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        item = self._item
+        return Encoded, (item.modality, pickle.PickleBuffer(item.data), item.format, item.detail, item.part)

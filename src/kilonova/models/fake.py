@@ -1,0 +1,105 @@
+"""A deterministic model without weights, for tests of everything around a model.
+
+Equal contents get equal vectors and texts that share words get similar ones; nothing else is meant by them.
+A text that begins with one of ``FAULTS`` makes the model misbehave in that way, so that client code and
+this server can be tested against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from kilonova.media.content import Audio, Content, Image, Text, Truncation, Video
+from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.card import Purpose
+from kilonova.models.cards import FAKE
+from kilonova.wire.errors import Validation
+
+__all__ = ["FAULTS", "Fake"]
+
+#: What a text may begin with, and what happens then.
+FAULTS = {
+    "fake: raise": "the forward pass raises an exception",
+    "fake: hang": "the forward pass never ends",
+    "fake: crash": "the worker process dies",
+    "fake: slow": "the forward pass takes a fifth of a second",
+}
+
+
+class Fake(EmbeddingModel):
+    """See the module's text. A token is a word, or one Chinese, Japanese or Korean character."""
+
+    card = FAKE
+
+    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+        if isinstance(content, Text):
+            return self._text(content, purpose)
+        data = _features(content)
+        return Prepared(data, tokens=len(data))
+
+    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
+        vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
+        for row, item in enumerate(batch):
+            for token in item.data[:1]:
+                _misbehave(token)
+            vectors[row] = sum((_direction(token) for token in item.data), np.zeros(3072, np.float32))
+        return vectors
+
+    def _text(self, content: Text, purpose: Purpose) -> Prepared:
+        fault = next((name for name in FAULTS if content.value.startswith(name)), None)
+        words = list(
+            re.finditer(r"[\u3040-\u9fff\uac00-\ud7af]|[^\W\u3040-\u9fff\uac00-\ud7af]+|[^\w\s]", content.value)
+        )
+        limit, kept = self.card.max_tokens, None
+        if len(words) > limit:
+            if content.truncation is Truncation.NONE:
+                raise Validation(
+                    f"The text has {len(words)} tokens; the model reads {limit}.",
+                    "Shorten it, or set truncationMode to START or END.",
+                )
+            if content.truncation is Truncation.END:
+                words = words[:limit]
+                kept = words[-1].end()
+            else:
+                words = words[-limit:]
+                kept = len(content.value) - words[0].start()
+        tokens = [word.group().lower() for word in words]
+        return Prepared([fault or f"purpose {purpose == Purpose.GENERIC_INDEX}", *tokens], len(tokens), kept)
+
+
+def _features(content: Image | Audio | Video) -> list[str]:
+    """Coarse features, so that a re-encoded file stays near its original."""
+    match content:
+        case Image(pixels=pixels):
+            rows = np.array_split(pixels.mean(axis=2), 4)
+            cells = [cell.mean() for row in rows for cell in np.array_split(row, 4, axis=1)]
+            return [f"image {content.detail}", *(f"cell {i} {value // 32:.0f}" for i, value in enumerate(cells))]
+        case Audio(samples=samples):
+            levels = [float(np.sqrt(np.mean(part**2))) if len(part) else 0.0 for part in np.array_split(samples, 16)]
+            return ["audio", *(f"level {i} {value * 8:.0f}" for i, value in enumerate(levels))]
+        case Video(frames=frames, audio=audio):
+            seen = [f"frame {i} {frame.mean() // 32:.0f}" for i, frame in enumerate(frames)]
+            return ["video", *seen, *(_features(audio) if audio is not None else [])]
+
+
+def _direction(token: str) -> np.ndarray:
+    """A fixed pseudo-random direction for a token, float32 [3072]."""
+    seed = int.from_bytes(hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal(3072, np.float32)
+
+
+def _misbehave(token: str) -> None:
+    if token == "fake: raise":
+        raise RuntimeError("this failure was asked for")
+    if token == "fake: hang":
+        time.sleep(3600)
+    if token == "fake: crash":
+        os._exit(1)
+    if token == "fake: slow":
+        time.sleep(0.2)

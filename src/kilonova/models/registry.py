@@ -1,0 +1,53 @@
+"""Every model family by name: its card without importing the family's libraries, its class on demand."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from kilonova.models import cards
+from kilonova.models.base import EmbeddingModel
+from kilonova.models.card import ModelCard
+from kilonova.wire.errors import NotFound
+
+__all__ = ["NOVA_IDS", "card", "load", "names"]
+
+#: The ids that code written for Amazon Nova sends; they mean whichever model the server runs.
+NOVA_IDS = ("amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-embedding-v1:0")
+
+_FAMILIES: dict[str, tuple[ModelCard, str]] = {
+    cards.MINI.id: (cards.MINI, "kilonova.models.mini:Mini"),
+    cards.FAKE.id: (cards.FAKE, "kilonova.models.fake:Fake"),
+}
+
+
+def names() -> list[str]:
+    """The names that ``load`` takes."""
+    return list(_FAMILIES)
+
+
+def card(name: str) -> ModelCard:
+    """The card of a model.
+
+    Raises:
+        NotFound: no family has that name.
+    """
+    return _family(name)[0]
+
+
+def load(name: str) -> EmbeddingModel:
+    """Load a model into this process.
+
+    Raises:
+        NotFound: no family has that name.
+        kilonova.wire.errors.Unavailable: its weights or libraries are not installed.
+    """
+    module, _, attribute = _family(name)[1].partition(":")
+    model: EmbeddingModel = getattr(import_module(module), attribute)()
+    return model
+
+
+def _family(name: str) -> tuple[ModelCard, str]:
+    try:
+        return _FAMILIES[name]
+    except KeyError:
+        raise NotFound(f"There is no model {name!r}.", f"Known models: {', '.join(_FAMILIES)}.") from None

@@ -1,0 +1,1 @@
+"""The ASGI application: routes that only translate between HTTP and the engine."""

@@ -1,0 +1,110 @@
+"""The application: which path leads where."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kilonova._process.parent import Child
+from kilonova.engine.engine import Engine
+from kilonova.models.registry import NOVA_IDS
+from kilonova.server import health, metrics
+from kilonova.server.admission import Admission
+from kilonova.server.invoke import Bedrock
+from kilonova.server.openai import OpenAI
+from kilonova.server.operation import Answer, Call, ErrorBody, Operation
+from kilonova.wire import bedrock, openai
+from kilonova.wire.credential import Credential
+from kilonova.wire.errors import UnknownOperation
+
+__all__ = ["Settings", "create_app"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server is started with.
+
+    Attributes:
+        model: a name of the registry.
+        credentials: who may call.
+        region: the only region served; "" serves each.
+        queue: inputs that may wait for the model.
+        max_bytes: bodies under way at once, in bytes added up.
+        cache_bytes: memory for vectors of inputs seen before.
+        batch_seconds: how long the model may take for one batch.
+    """
+
+    model: str
+    credentials: Sequence[Credential]
+    region: str = ""
+    queue: int = 256
+    max_bytes: int = 256 << 20
+    cache_bytes: int = 0
+    batch_seconds: float = 60.0
+
+
+def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
+    """The ASGI application; its lifespan starts and stops the engine.
+
+    Args:
+        settings: see there.
+        worker: a model process that loads already, see ``Engine``.
+    """
+    engine = Engine(
+        settings.model,
+        queue=settings.queue,
+        cache_bytes=settings.cache_bytes,
+        batch_seconds=settings.batch_seconds,
+        worker=worker,
+    )
+    models = dict.fromkeys((engine.card.id, *NOVA_IDS), engine.card)
+    admission = Admission(settings.max_bytes)
+
+    def route(path: str, method: str, name: str, work: Callable[[Call], Awaitable[Answer]], error: ErrorBody) -> Route:
+        operation = Operation(
+            name,
+            work,
+            error,
+            credentials=settings.credentials,
+            region=settings.region,
+            admission=admission,
+        )
+        return Route(path, operation.__call__, methods=[method])
+
+    aws = Bedrock(engine, models)
+    plain = OpenAI(engine, models)
+    routes = [
+        route("/model/{model_id:path}/invoke", "POST", "InvokeModel", aws.invoke, bedrock.error_body),
+        route("/foundation-models", "GET", "ListFoundationModels", aws.list_models, bedrock.error_body),
+        route("/foundation-models/{model_id:path}", "GET", "GetFoundationModel", aws.get_model, bedrock.error_body),
+        route("/v1/embeddings", "POST", "CreateEmbeddings", plain.embeddings, openai.error_body),
+        route("/v1/models", "GET", "ListModels", plain.models, openai.error_body),
+        Route("/livez", health.livez),
+        Route("/readyz", health.readyz(engine)),
+        Route("/metrics", metrics.page),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with engine:
+            yield
+
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unknown})
+    app.state.engine = engine
+    return app
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    edge = openai if request.url.path.startswith("/v1/") else bedrock
+    status, headers, body = edge.error_body(
+        UnknownOperation(f"There is no operation at {request.method} {request.url.path}.")
+    )
+    return Response(body, status, {**headers, **(error.headers or {})}, "application/json")

@@ -1,0 +1,127 @@
+"""Whose credentials open this server: configured ones, or development ones made on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import tomllib
+from pathlib import Path
+
+from kilonova.wire.credential import Credential
+from kilonova.wire.errors import KilonovaError, Validation
+
+__all__ = ["configured", "development", "home", "load"]
+
+_FIELDS = {"name": str, "access_key_id": str, "secret_access_key": str, "session_token": str, "api_key": str}
+
+
+def home() -> Path:
+    """The directory of Kilonova's own files: ``KILONOVA_HOME``, else ``kilonova`` in the user's configuration."""
+    if given := os.environ.get("KILONOVA_HOME"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kilonova"
+
+
+def load(host: str, file: Path | None = None) -> list[Credential]:
+    """The credentials for a server that binds to ``host``.
+
+    Raises:
+        KilonovaError: nothing is configured and the address can be reached from elsewhere, or the
+            configuration is broken.
+    """
+    found = configured(file)
+    if found:
+        return found
+    if not _is_loopback(host):
+        raise KilonovaError(
+            f"Refusing to listen on {host} with development credentials: anyone who reaches it could use it.",
+            f"Configure credentials in {home() / 'credentials.toml'} or KILONOVA_CREDENTIALS (docs/credentials.md), "
+            "or listen on 127.0.0.1.",
+        )
+    return [development()]
+
+
+def configured(file: Path | None = None) -> list[Credential]:
+    """Credentials from the environment (``KILONOVA_CREDENTIALS``, ``KILONOVA_API_KEYS``) and from the file.
+
+    Args:
+        file: by default ``credentials.toml`` in ``home()``, if it exists.
+
+    Raises:
+        Validation: a part cannot be understood; the message names the part, not the secret.
+    """
+    found = []
+    for index, pair in enumerate(_list("KILONOVA_CREDENTIALS"), 1):
+        key, separator, secret = pair.partition(":")
+        if not (key and separator and secret):
+            raise Validation(f"Entry {index} of KILONOVA_CREDENTIALS is not ACCESS_KEY_ID:SECRET_ACCESS_KEY.")
+        found.append(Credential(f"env-{index}", access_key_id=key, secret_access_key=secret))
+    found += [Credential(f"env-key-{index}", api_key=key) for index, key in enumerate(_list("KILONOVA_API_KEYS"), 1)]
+    path = file or home() / "credentials.toml"
+    if file is not None or path.exists():
+        found += _read(path)
+    return found
+
+
+def development() -> Credential:
+    """The development credential of this user, made with mode 0600 when there is none yet."""
+    path = home() / "dev-credentials.toml"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = (
+            "# Made by Kilonova for servers on this machine's loopback address.\n[[credentials]]\n"
+            f'name = "development"\naccess_key_id = "AKIDKILONOVA{secrets.token_hex(4).upper()}"\n'
+            f'secret_access_key = "{secrets.token_urlsafe(30)}"\napi_key = "kilonova-{secrets.token_urlsafe(30)}"\n'
+        )
+        # Written aside and linked into place: two servers that start at once agree on one file.
+        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    return _read(path)[0]
+
+
+def _list(variable: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
+
+
+def _read(path: Path) -> list[Credential]:
+    try:
+        with path.open("rb") as file:
+            entries = tomllib.load(file).get("credentials", [])
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Validation(f"{path} cannot be read: {error}.") from error
+    if not isinstance(entries, list) or not entries:
+        raise Validation(f"{path} has no [[credentials]].")
+    return [_credential(path, index, entry) for index, entry in enumerate(entries, 1)]
+
+
+def _credential(path: Path, index: int, entry: object) -> Credential:
+    where = f"{path}: credentials entry {index}"
+    if not isinstance(entry, dict):
+        raise Validation(f"{where} is no table.")
+    known = {**_FIELDS, "max_in_flight": int}
+    for key, value in entry.items():
+        if key not in known or not isinstance(value, known[key]) or isinstance(value, bool) or value in ("", 0):
+            raise Validation(f"{where}: {key} is unknown or has a wrong value.", f"Known keys: {', '.join(known)}.")
+    if bool(entry.get("access_key_id")) != bool(entry.get("secret_access_key")):
+        raise Validation(f"{where} must have access_key_id and secret_access_key together.")
+    if not entry.get("access_key_id") and not entry.get("api_key"):
+        raise Validation(f"{where} has neither an access key nor an api_key.")
+    return Credential(**{"name": f"credential-{index}", **entry})
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

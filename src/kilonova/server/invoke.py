@@ -1,0 +1,115 @@
+"""InvokeModel: from Nova's request to vectors, and the control plane's two questions about models."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+
+from kilonova.engine.engine import Embedding, Engine
+from kilonova.media import limits
+from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
+from kilonova.models.card import ModelCard
+from kilonova.server.operation import Answer, Call
+from kilonova.storage.s3 import S3Reader
+from kilonova.wire import bedrock, nova
+from kilonova.wire.errors import Validation
+from kilonova.wire.nova import EmbeddingMode, EmbeddingType
+
+__all__ = ["Bedrock"]
+
+_Part = tuple[EmbeddingType, Text | Encoded]
+
+
+class Bedrock:
+    """The operations of Amazon Bedrock on one engine.
+
+    Args:
+        engine: what embeds.
+        models: the cards of all ids that are served.
+    """
+
+    def __init__(self, engine: Engine, models: dict[str, ModelCard]) -> None:
+        self._engine, self._models = engine, models
+        self._s3 = S3Reader()
+
+    async def invoke(self, call: Call) -> Answer:
+        """``POST /model/{modelId}/invoke``."""
+        begin = perf_counter()
+        bedrock.parse_model_id(call.request.path_params["model_id"], call.region, list(self._models))
+        params = nova.parse_single(call.take_body())
+        parts = await self._parts(call, params)
+        results = await asyncio.gather(
+            *(self._engine.embed(item, params.embeddingPurpose, params.embeddingDimension) for _, item in parts)
+        )
+        found: list[tuple[EmbeddingType, Embedding]] = [
+            (kind, embedding) for (kind, _), embedding in zip(parts, results, strict=True) if embedding is not None
+        ]
+        body = nova.render_single([(kind, one.vector, one.kept_characters) for kind, one in found])
+        headers = {
+            "x-amzn-bedrock-input-token-count": str(sum(one.tokens for _, one in found)),
+            "x-amzn-bedrock-invocation-latency": str(round((perf_counter() - begin) * 1000)),
+        }
+        return Answer(body, headers)
+
+    async def list_models(self, call: Call) -> Answer:
+        """``GET /foundation-models``."""
+        return Answer(bedrock.list_models(self._models, call.region, call.request.query_params.multi_items()))
+
+    async def get_model(self, call: Call) -> Answer:
+        """``GET /foundation-models/{modelIdentifier}``."""
+        model = bedrock.parse_model_id(call.request.path_params["model_id"], call.region, list(self._models))
+        return Answer(bedrock.model_details(model, self._models[model], call.region))
+
+    async def _parts(self, call: Call, params: nova.SingleEmbeddingParams) -> list[_Part]:
+        """What is to be embedded, with the type each vector has in the answer."""
+        modality = next(modality for modality in Modality if getattr(params, modality) is not None)
+        call.modality = str(modality)
+        self._engine.check(modality)  # before anything is fetched or decoded
+        if params.text is not None:
+            return [(EmbeddingType.TEXT, await self._text(params.text))]
+        if params.image is not None:
+            image = params.image
+            return [(EmbeddingType.IMAGE, await self._media(modality, image, detail=image.detailLevel))]
+        if params.audio is not None:
+            return [(EmbeddingType.AUDIO, await self._media(modality, params.audio))]
+        assert params.video is not None
+        film = await self._media(modality, params.video)
+        if params.video.embeddingMode is EmbeddingMode.COMBINED:
+            return [(EmbeddingType.AUDIO_VIDEO_COMBINED, film)]
+        return [
+            (EmbeddingType.VIDEO, Encoded(modality, film.data, film.format, part=VideoPart.FRAMES)),
+            (EmbeddingType.AUDIO, Encoded(modality, film.data, film.format, part=VideoPart.SOUND)),
+        ]
+
+    async def _text(self, text: nova.TextParams) -> Text:
+        if text.value is not None:
+            return Text(text.value, text.truncationMode)
+        assert text.source is not None
+        place = text.source.s3Location
+        data = await self._s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner)
+        try:
+            value = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Validation(f"{place.uri} is not UTF-8 text (byte {error.start}).", "Convert it to UTF-8.") from None
+        if not value:
+            raise Validation(f"{place.uri} is empty.")
+        if len(value) > limits.TEXT_S3_CHARACTERS:
+            raise Validation(
+                f"{place.uri} has {len(value):,} characters; at most {limits.TEXT_S3_CHARACTERS:,} are taken.",
+                "Cut it, or start an asynchronous invocation with SEGMENTED_EMBEDDING.",
+            )
+        return Text(value, text.truncationMode)
+
+    async def _media(
+        self,
+        modality: Modality,
+        params: nova.ImageParams | nova.AudioParams | nova.VideoParams,
+        detail: Detail = Detail.STANDARD,
+    ) -> Encoded:
+        source = params.source
+        if source.s3Location is None:
+            assert isinstance(source.bytes, bytes)
+            return Encoded(modality, source.bytes, params.format, detail)
+        place = source.s3Location
+        data = await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner)
+        return Encoded(modality, data, params.format, detail)

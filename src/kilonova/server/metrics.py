@@ -1,0 +1,27 @@
+"""What the server counts, beside the engine's own metrics, and the page that shows both."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kilonova.engine.metrics import REGISTRY
+
+__all__ = ["ERRORS", "REQUESTS", "SECONDS", "page"]
+
+REQUESTS = Counter("kilonova_requests", "Requests answered", ["operation", "modality", "status"], registry=REGISTRY)
+ERRORS = Counter("kilonova_errors", "Error answers by name", ["operation", "error"], registry=REGISTRY)
+SECONDS = Histogram(
+    "kilonova_request_seconds",
+    "Time from the first header to the last byte of the answer's body",
+    ["operation", "modality"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+
+
+async def page(request: Request) -> Response:
+    """``GET /metrics`` in Prometheus' text form."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

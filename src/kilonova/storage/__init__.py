@@ -1,0 +1,1 @@
+"""Reading media from where it lies."""

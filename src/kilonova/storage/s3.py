@@ -1,0 +1,107 @@
+"""Objects of any S3: the endpoint and the credentials come from the standard AWS variables and files."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kilonova.wire.errors import KilonovaError, Unavailable, Validation
+
+__all__ = ["S3Reader", "split_uri"]
+
+_CHUNK = 1 << 20
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``.
+
+    Raises:
+        Validation: no such URI.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket or not key:
+        raise Validation(f"{uri!r} is no S3 URI.", "It must read s3://bucket/key.")
+    return bucket, key
+
+
+class S3Reader:
+    """Reads whole objects, bounded in size. boto3 is loaded with the first one."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._starting = asyncio.Lock()
+
+    async def read(self, uri: str, limit: int, owner: str | None = None) -> bytes:
+        """The bytes of an object.
+
+        Args:
+            uri: ``s3://bucket/key``.
+            limit: bytes; a larger object is refused before it is read.
+            owner: 12-digit account that must own the bucket.
+
+        Raises:
+            Validation: it does not exist, may not be read, or is too large.
+            Unavailable: S3 cannot be reached or fails.
+        """
+        bucket, key = split_uri(uri)
+        async with self._starting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_connect)
+        return await asyncio.to_thread(self._read, bucket, key, limit, owner)
+
+    def _read(self, bucket: str, key: str, limit: int, owner: str | None) -> bytes:
+        import botocore.exceptions as boto
+
+        uri = f"s3://{bucket}/{key}"
+        expected = {"ExpectedBucketOwner": owner} if owner else {}
+        try:
+            found = self._client.get_object(Bucket=bucket, Key=key, **expected)
+            with found["Body"] as body:
+                size = found["ContentLength"]
+                if size > limit:
+                    raise Validation(
+                        f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object."
+                    )
+                data = bytearray()
+                for chunk in body.iter_chunks(_CHUNK):
+                    data += chunk
+        except boto.ClientError as error:
+            raise _refusal(uri, error) from error
+        except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
+            raise Validation(
+                f"The server has no credentials to read {uri}.",
+                "Start it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, for your S3.",
+            ) from error
+        except boto.ParamValidationError as error:
+            raise Validation(f"{uri} is no valid S3 address: {error}") from error
+        except (boto.BotoCoreError, OSError) as error:
+            raise Unavailable(
+                f"S3 cannot be read ({type(error).__name__}) for {uri}.", "Check AWS_ENDPOINT_URL_S3."
+            ) from error
+        return bytes(data)
+
+
+def _connect() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=32
+    )
+    return boto3.session.Session().client("s3", config=config)
+
+
+def _refusal(uri: str, error: Any) -> KilonovaError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    match code:
+        case "NoSuchKey" | "404" | "NotFound":
+            return Validation(f"{uri} does not exist.", "Check the key.")
+        case "NoSuchBucket":
+            return Validation(f"The bucket of {uri} does not exist.", "Check its name and AWS_ENDPOINT_URL_S3.")
+        case "AccessDenied" | "403" | "AllAccessDisabled" | "InvalidAccessKeyId" | "SignatureDoesNotMatch":
+            return Validation(f"The server may not read {uri} ({code}).", "Give its credentials s3:GetObject on it.")
+    if status >= 500 or code in ("SlowDown", "RequestTimeout"):
+        return Unavailable(f"S3 failed on {uri} ({code}).", "Try again.")
+    return Validation(f"S3 refused to give {uri}: {code}.")

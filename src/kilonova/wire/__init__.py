@@ -1,0 +1,1 @@
+"""What crosses HTTP: requests, answers, limits, signatures and errors. Nothing here does I/O."""

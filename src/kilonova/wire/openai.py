@@ -1,0 +1,119 @@
+"""OpenAI's embeddings API: requests, answers and errors in its words (platform.openai.com/docs/api-reference)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kilonova.media.content import Modality
+from kilonova.models.card import ModelCard, Purpose
+from kilonova.wire.errors import KilonovaError, Validation
+
+__all__ = ["EmbeddingsRequest", "error_body", "parse_embeddings", "render_embeddings", "render_models"]
+
+_MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
+_TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+class EmbeddingsRequest(BaseModel):
+    """``POST /v1/embeddings``. ``embeddingPurpose`` is ours: Nova's nine purposes, sent as an extra field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    input: str | Annotated[list[str], Field(min_length=1, max_length=_MAX_INPUTS)]
+    dimensions: Annotated[int, Field(ge=1, strict=True)] | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+    user: str | None = None
+    embeddingPurpose: Purpose = Purpose.GENERIC_INDEX  # noqa: N815
+
+    @property
+    def texts(self) -> list[str]:
+        """The inputs as a list."""
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
+def parse_embeddings(body: bytes | bytearray, allowed: Sequence[int]) -> EmbeddingsRequest:
+    """Check a request.
+
+    Args:
+        body: the HTTP body.
+        allowed: dimensions that may be asked for.
+
+    Raises:
+        Validation: it breaks the schema, has token ids instead of text, or an empty text.
+    """
+    try:
+        request = EmbeddingsRequest.model_validate_json(body)
+    except ValidationError as error:
+        if _has_tokens(body):
+            raise Validation(
+                "Token ids cannot be embedded: they belong to another model's tokenizer. (parameter: input)",
+                "Send strings; with LangChain set check_embedding_ctx_length=False.",
+            ) from None
+        first = error.errors(include_url=False)[0]
+        raise Validation(f"{first['msg']} (parameter: {'.'.join(str(part) for part in first['loc'])})") from None
+    if any(not text for text in request.texts):
+        raise Validation("An input is an empty string. (parameter: input)", "Leave it out or send some text.")
+    if request.dimensions is not None and request.dimensions not in allowed:
+        raise Validation(
+            f"{request.dimensions} is no dimension of this model. (parameter: dimensions)",
+            f"Use one of {', '.join(map(str, allowed))}.",
+        )
+    return request
+
+
+def render_embeddings(vectors: Sequence[np.ndarray], request: EmbeddingsRequest, model: str, tokens: int) -> bytes:
+    """The answer; vectors are float32 [dimension], base64 is of their little-endian bytes."""
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(vector.astype("<f4").tobytes()).decode()
+            if request.encoding_format == "base64"
+            else vector,
+        }
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    answer = {"object": "list", "data": data, "model": model, "usage": usage}
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def render_models(models: dict[str, ModelCard]) -> bytes:
+    """The answer of ``GET /v1/models``: the models that embed text."""
+    entries = [
+        {"id": model, "object": "model", "created": 0, "owned_by": "kilonova"}
+        for model, card in models.items()
+        if Modality.TEXT in card.modalities
+    ]
+    return orjson.dumps({"object": "list", "data": entries})
+
+
+def error_body(error: KilonovaError) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error answer."""
+    status = 401 if error.status == 403 else error.status  # OpenAI's clients know a wrong key as 401
+    detail: dict[str, Any] = {
+        "message": str(error),
+        "type": _TYPES.get(error.status, "server_error"),
+        "param": None,
+        "code": error.name,
+    }
+    return status, {}, orjson.dumps({"error": detail})
+
+
+def _has_tokens(body: bytes | bytearray) -> bool:
+    """Whether ``input`` is an array of token ids, or of arrays of them."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    given = value.get("input") if isinstance(value, dict) else None
+    first = given[0] if isinstance(given, list) and given else None
+    first = first[0] if isinstance(first, list) and first else first
+    return isinstance(first, int) and not isinstance(first, bool)

@@ -1,0 +1,1 @@
+"""Data only: the ONNX files and the tokenizer of kilonova-mini."""
