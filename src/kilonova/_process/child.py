@@ -13,13 +13,13 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing.connection import Connection
+from socket import socket
 from typing import Any
 
 from kilonova._process.pipe import receive, send
 
 
-def _serve(connection: Connection, handler: Callable[[Any], Any]) -> None:
+def _serve(connection: socket, handler: Callable[[Any], Any]) -> None:
     while True:
         try:
             message = receive(connection)
@@ -39,7 +39,7 @@ def _main() -> None:
     if int(memory):
         resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    connection = Connection(int(descriptor))
+    connection = socket(fileno=int(descriptor))
     module, _, function = target.partition(":")
     try:
         handler = getattr(import_module(module), function)(*arguments)

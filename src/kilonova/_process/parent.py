@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from typing import Any
 
-from kilonova._process.pipe import receive, send
+from kilonova._process import pipe
 
 __all__ = ["Child", "ChildDied", "ChildTimeout", "worker_process"]
+
+_READ_AHEAD = 1 << 20
 
 
 class ChildDied(Exception):
@@ -25,7 +25,7 @@ class ChildTimeout(Exception):
 
 
 class Child:
-    """Start a child and talk to it.
+    """Start a child and talk to it, one message at a time.
 
     Args:
         target: ``module:function``; the function is called once in the child and returns its handler.
@@ -34,37 +34,37 @@ class Child:
     """
 
     def __init__(self, target: str, *arguments: str, memory: int | None = None) -> None:
-        ours, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "kilonova._process.child", str(theirs.fileno()), str(memory or 0), target]
-            self._process = subprocess.Popen(
-                [*command, *arguments], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
-        self._connection = Connection(ours.detach())
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"child-{self._process.pid}")
+            descriptor = theirs.fileno()
+            command = [sys.executable, "-m", "kilonova._process.child", str(descriptor), str(memory or 0), target]
+            self._process = subprocess.Popen([*command, *arguments], pass_fds=[descriptor], stdin=subprocess.DEVNULL)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     @property
     def pid(self) -> int:
         """Process id of the child."""
         return self._process.pid
 
-    @property
-    def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
-
     async def call(self, message: object, seconds: float) -> Any:
         """Send a message and wait for the answer, at most that many seconds.
+
+        A cancelled call leaves half an exchange behind: the child must then be closed.
 
         Raises:
             ChildDied: the process ended.
             ChildTimeout: no answer came; the process is killed.
             Exception: what the handler raised.
         """
-        loop = asyncio.get_running_loop()
-        # Shielded: a caller that leaves must not leave half an exchange behind on the connection.
-        exchange = loop.run_in_executor(self._thread, self._exchange, message, seconds)
-        failed, answer = await asyncio.shield(exchange)
+        try:
+            async with asyncio.timeout(seconds):
+                failed, answer = await self._exchange(message)
+        except TimeoutError:
+            self._process.kill()
+            raise ChildTimeout(f"no answer within {seconds:g} s") from None
+        except (asyncio.IncompleteReadError, OSError):
+            self._process.kill()
+            raise ChildDied(_death(self._process.wait())) from None
         if failed:
             raise answer
         return answer
@@ -73,20 +73,23 @@ class Child:
         """Kill the process and free everything; may be called twice."""
         self._process.kill()
         self._process.wait()
-        self._thread.shutdown(wait=True)
-        self._connection.close()
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+        else:
+            self._socket.close()
 
-    def _exchange(self, message: object, seconds: float) -> tuple[bool, Any]:
-        try:
-            send(self._connection, message)
-            if not self._connection.poll(seconds):
-                self._process.kill()
-                return True, ChildTimeout(f"no answer within {seconds:g} s")
-            answer: tuple[bool, Any] = receive(self._connection)
-            return answer
-        except (EOFError, OSError):
-            self._process.kill()
-            return True, ChildDied(_death(self._process.wait()))
+    async def _exchange(self, message: object) -> tuple[bool, Any]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(sock=self._socket, limit=_READ_AHEAD)
+        reader, writer = self._streams
+        for part in pipe.pack(message):
+            writer.write(part)
+        await writer.drain()
+        (count,) = pipe.COUNT.unpack(await reader.readexactly(pipe.COUNT.size))
+        form = pipe.lengths(count)
+        lengths = form.unpack(await reader.readexactly(form.size))
+        answer: tuple[bool, Any] = pipe.unpack([await reader.readexactly(length) for length in lengths])
+        return answer
 
 
 def worker_process(model: str) -> Child:

@@ -1,36 +1,75 @@
-"""Messages between the processes: pickles over a private socket pair.
+"""Messages between the processes, over a private socket pair.
 
-Arrays and large bytes travel beside the pickle (protocol 5), so that they are not copied into it.
+A message is a count of buffers (4 bytes), their lengths (8 bytes each) and the buffers. The first buffer is a
+pickle of protocol 5; the others are its arrays and large bytes, which are so never copied into it.
+All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import pickle
-from multiprocessing.connection import Connection
+import struct
+from collections.abc import Sequence
+from socket import socket
 from typing import Any
 
-__all__ = ["receive", "send"]
+__all__ = ["COUNT", "lengths", "pack", "receive", "send", "unpack"]
+
+_JOINED = 1 << 16  # a small message goes in one piece: each piece may wake the receiver anew
+
+#: The fixed start of a message.
+COUNT = struct.Struct("<I")
 
 
-def send(connection: Connection, value: object) -> None:
-    """Send one message.
+def pack(value: object) -> list[bytes | memoryview]:
+    """The parts of a message, to be sent in their order."""
+    buffers: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(value, 5, buffer_callback=buffers.append)
+    parts = [memoryview(body), *(buffer.raw() for buffer in buffers)]
+    sizes = [part.nbytes for part in parts]
+    head = COUNT.pack(len(parts)) + lengths(len(parts)).pack(*sizes)
+    if sum(sizes) <= _JOINED:
+        return [b"".join([head, *parts])]
+    return [head, *parts]
+
+
+def unpack(buffers: Sequence[bytes | bytearray]) -> Any:
+    """The value of a message's buffers."""
+    return pickle.loads(buffers[0], buffers=buffers[1:])
+
+
+def lengths(count: int) -> struct.Struct:
+    """How the lengths of so many buffers are written."""
+    return struct.Struct(f"<{count}Q")
+
+
+def send(connection: socket, value: object) -> None:
+    """Send one message over a blocking socket.
 
     Raises:
         OSError: the other side is gone.
     """
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, 5, buffer_callback=buffers.append)
-    connection.send_bytes(len(buffers).to_bytes(4, "little") + head)
-    for buffer in buffers:
-        connection.send_bytes(buffer.raw())
+    for part in pack(value):
+        connection.sendall(part)
 
 
-def receive(connection: Connection) -> Any:
-    """Wait for one message.
+def receive(connection: socket) -> Any:
+    """Wait for one message on a blocking socket.
 
     Raises:
-        EOFError, OSError: the other side is gone.
+        EOFError: the other side is gone.
     """
-    head = connection.recv_bytes()
-    buffers = [connection.recv_bytes() for _ in range(int.from_bytes(head[:4], "little"))]
-    return pickle.loads(memoryview(head)[4:], buffers=buffers)
+    (count,) = COUNT.unpack(_read(connection, COUNT.size))
+    form = lengths(count)
+    return unpack([_read(connection, length) for length in form.unpack(_read(connection, form.size))])
+
+
+def _read(connection: socket, length: int) -> bytes | bytearray:
+    data = bytearray(length)
+    view = memoryview(data)
+    while view:
+        got = connection.recv_into(view)
+        if not got:
+            raise EOFError
+        view = view[got:]
+    return data

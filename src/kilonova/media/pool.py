@@ -37,15 +37,12 @@ class DecodePool:
             Validation: it cannot be decoded, or its decoder crashed, hung or ran out of memory.
         """
         async with self._free:
-            child = self._idle.pop() if self._idle else await self._start()
+            child = self._idle.pop() if self._idle else self._start()
             self._busy.add(child)
-            call = asyncio.ensure_future(child.call(_OutOfBand(item), self._seconds))
             try:
-                content: Image | Audio | Video | None = await asyncio.shield(call)
+                content: Image | Audio | Video | None = await child.call(_OutOfBand(item), self._seconds)
             except asyncio.CancelledError:
-                # The caller left: the process would go on for nobody, so it ends now.
-                self._discard(child)
-                call.add_done_callback(lambda done: done.exception())
+                self._discard(child)  # the caller left: the process would go on for nobody
                 raise
             except ChildTimeout:
                 self._discard(child)
@@ -68,7 +65,7 @@ class DecodePool:
         self._idle.clear()
         self._busy.clear()
 
-    async def _start(self) -> Child:
+    def _start(self) -> Child:
         return Child("kilonova.media.decoder:handler", *self._arguments, memory=limits.DECODE_MEMORY)
 
     def _discard(self, child: Child) -> None:

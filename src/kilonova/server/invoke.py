@@ -38,9 +38,7 @@ class Bedrock:
         bedrock.parse_model_id(call.request.path_params["model_id"], call.region, list(self._models))
         params = nova.parse_single(call.take_body())
         parts = await self._parts(call, params)
-        results = await asyncio.gather(
-            *(self._engine.embed(item, params.embeddingPurpose, params.embeddingDimension) for _, item in parts)
-        )
+        results = await self._embed(parts, params)
         found: list[tuple[EmbeddingType, Embedding]] = [
             (kind, embedding) for (kind, _), embedding in zip(parts, results, strict=True) if embedding is not None
         ]
@@ -50,6 +48,12 @@ class Bedrock:
             "x-amzn-bedrock-invocation-latency": str(round((perf_counter() - begin) * 1000)),
         }
         return Answer(body, headers)
+
+    async def _embed(self, parts: list[_Part], params: nova.SingleEmbeddingParams) -> list[Embedding | None]:
+        calls = [self._engine.embed(item, params.embeddingPurpose, params.embeddingDimension) for _, item in parts]
+        if len(calls) == 1:  # spares the usual request a task
+            return [await calls[0]]
+        return await asyncio.gather(*calls)
 
     async def list_models(self, call: Call) -> Answer:
         """``GET /foundation-models``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +10,8 @@ from starlette.responses import Response
 from kilonova.engine.metrics import REGISTRY
 
 __all__ = ["ERRORS", "REQUESTS", "SECONDS", "page"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody reads
 
 REQUESTS = Counter("kilonova_requests", "Requests answered", ["operation", "modality", "status"], registry=REGISTRY)
 ERRORS = Counter("kilonova_errors", "Error answers by name", ["operation", "error"], registry=REGISTRY)

@@ -29,6 +29,7 @@ _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,\s]+)/(?P<day>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
     r"/aws4_request,\s*SignedHeaders=(?P<headers>[a-z0-9;._-]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
+_STAMP = re.compile(r"\d{8}T\d{6}Z")
 _MUST_SIGN = ("host", "x-amz-date")
 
 
@@ -180,7 +181,7 @@ def _equal(known: str, given: str) -> bool:
 
 def _timestamp(given: str, day: str, now: datetime) -> str:
     try:
-        moment = datetime.strptime(given, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(given if _STAMP.fullmatch(given) else "")
     except ValueError:
         raise AccessDenied("X-Amz-Date is missing or malformed.", "It must read like 20260131T235959Z.") from None
     if not given.startswith(day):

@@ -1,0 +1,203 @@
+"""Real servers for tests: Kilonova itself and an S3 server, on free ports of 127.0.0.1."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+BIN = Path(sys.executable).parent
+NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
+ACCESS_KEY, SECRET_KEY, API_KEY = "AKIDTEST", "secret-of-the-tests", "kilonova-test-key"
+CREDENTIALS = f"""
+[[credentials]]
+name = "tests"
+access_key_id = "{ACCESS_KEY}"
+secret_access_key = "{SECRET_KEY}"
+api_key = "{API_KEY}"
+
+[[credentials]]
+name = "limited"
+access_key_id = "AKIDLIMITED"
+secret_access_key = "secret-of-the-limited"
+max_in_flight = 1
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Kilonova:
+    """`kilonova serve` as a process of its own."""
+
+    def __init__(self, *options: str, model: str = "fake", environment: dict[str, str] | None = None) -> None:
+        self._home = tempfile.TemporaryDirectory()
+        file = Path(self._home.name) / "credentials.toml"
+        file.write_text(CREDENTIALS)
+        self.log = Path(self._home.name) / "log"
+        variables = {**clean_environment(), "KILONOVA_HOME": self._home.name, **(environment or {})}
+        command = [str(BIN / "kilonova"), "serve", "--port", "0", "--model", model, *options]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, env=variables, stderr=log)
+
+    def __enter__(self) -> Self:
+        self.url = self._wait_for_url()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._home.cleanup()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def wait_ready(self) -> Self:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                self.get("/readyz")
+            except urllib.error.HTTPError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise AssertionError(f"not ready: {self.log.read_text()}")
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=20) as answer:
+            body: bytes = answer.read()
+        return body
+
+    def client(self, service: str = "bedrock-runtime", key: str = ACCESS_KEY, secret: str = SECRET_KEY, **options: Any) -> Any:
+        """A boto3 client with nothing changed but where it goes; each error is raised at once."""
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=64, **options)
+        session = boto3.session.Session(key, secret, region_name="us-east-1")
+        return session.client(service, endpoint_url=self.url, config=config)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that an AWS client needs."""
+        return {
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
+            "AWS_ENDPOINT_URL_BEDROCK": self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def _wait_for_url(self) -> str:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            if found := re.search(r"at (http://\S+)", self.log.read_text()):
+                return found[1]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not start: {self.log.read_text()}")
+
+
+class S3:
+    """SeaweedFS, a real S3 server, with one bucket and two users, of whom one may do nothing."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        config = folder / "s3.json"
+        users = [("tests", ACCESS_KEY, SECRET_KEY, ["Admin"]), ("nobody", "AKIDNOBODY", "secret-of-nobody", [])]
+        identities = [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+            for name, key, secret, actions in users
+        ]
+        config.write_text(json.dumps({"identities": identities}))
+        self.port = free_port()
+        ports = [f"-{name}={free_port()}" for name in _WEED_PORTS]
+        command = [str(BIN / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+        command += [f"-s3.port={self.port}", f"-s3.config={config}", "-master.telemetry=false", *ports]
+        command += ["-s3.port.iceberg=0", "-master.volumeSizeLimitMB=64", "-volume.max=8"]
+        with (folder / "log").open("w") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client: Any = boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1",
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
+        )
+
+    def __enter__(self) -> Self:
+        until = time.monotonic() + 60
+        last: Exception | None = None
+        while time.monotonic() < until:
+            try:
+                self.client.create_bucket(Bucket="media")
+                self.client.put_object(Bucket="media", Key="ready", Body=b"1")
+            except Exception as error:
+                last = error
+                time.sleep(0.2)
+            else:
+                return self
+        raise AssertionError(f"S3 did not start: {last}\n{(Path(self._folder.name) / 'log').read_text()[-3000:]}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+        }
+
+
+_WEED_PORTS = (
+    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+    "s3.port.grpc",
+)  # fmt: skip
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything of AWS, OpenAI or Kilonova."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "OPENAI_", "KILONOVA_HOME", "KILONOVA_CREDENTIALS", "KILONOVA_API"))
+    }
+
+
+def invoke(client: Any, model: str = NOVA, **params: Any) -> dict[str, Any]:
+    """SINGLE_EMBEDDING through boto3; the answer's body."""
+    params = {"embeddingPurpose": "GENERIC_INDEX", **params}
+    body = json.dumps({"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params})
+    answer = client.invoke_model(modelId=model, body=body)
+    found: dict[str, Any] = json.loads(answer["body"].read())
+    return found
