@@ -90,7 +90,11 @@ def video(
         stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
-        extra = out.add_stream(audio_codec, rate=_AUDIO_RATES.get(audio_codec, 48_000), layout="mono") if with_sound else None
+        extra = (
+            out.add_stream(audio_codec, rate=_AUDIO_RATES.get(audio_codec, 48_000), layout="mono")
+            if with_sound
+            else None
+        )
         if extra is not None:
             extra.bit_rate = 64_000  # wmav2 has no default
         count = round(seconds * rate)
@@ -112,7 +116,9 @@ def video(
 _AUDIO_RATES = {"libmp3lame": 44_100, "wmav2": 44_100}
 
 
-def _encode_sound(out: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray, layout: str, rate: int) -> None:
+def _encode_sound(
+    out: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray, layout: str, rate: int
+) -> None:
     interleaved = np.ascontiguousarray(samples.T).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(interleaved, format="s16", layout=layout)
     frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)

@@ -91,7 +91,9 @@ class Kilonova:
             body: bytes = answer.read()
         return body
 
-    def client(self, service: str = "bedrock-runtime", key: str = ACCESS_KEY, secret: str = SECRET_KEY, **options: Any) -> Any:
+    def client(
+        self, service: str = "bedrock-runtime", key: str = ACCESS_KEY, secret: str = SECRET_KEY, **options: Any
+    ) -> Any:
         """A boto3 client with nothing changed but where it goes; each error is raised at once."""
         config = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=64, **options)
         session = boto3.session.Session(key, secret, region_name="us-east-1")

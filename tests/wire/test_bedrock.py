@@ -22,7 +22,15 @@ def test_ids_and_arns(model: str, region: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "a b", "模型", "arn:aws:s3:::bucket", f"arn:aws:bedrock:nowhere::foundation-model/{NOVA}", "arn:aws:bedrock", "x" * 3000],
+    [
+        "",
+        "a b",
+        "模型",
+        "arn:aws:s3:::bucket",
+        f"arn:aws:bedrock:nowhere::foundation-model/{NOVA}",
+        "arn:aws:bedrock",
+        "x" * 3000,
+    ],
 )
 def test_no_identifier(given: str) -> None:
     with pytest.raises(Validation, match="identifier is invalid"):
@@ -43,7 +51,9 @@ def test_filters() -> None:
     models = dict.fromkeys(KNOWN, registry.card("fake"))
 
     def ids(*query: tuple[str, str]) -> list[str]:
-        return [entry["modelId"] for entry in json.loads(bedrock.list_models(models, "us-east-1", query))["modelSummaries"]]
+        return [
+            entry["modelId"] for entry in json.loads(bedrock.list_models(models, "us-east-1", query))["modelSummaries"]
+        ]
 
     assert ids() == KNOWN
     assert ids(("byOutputModality", "EMBEDDING"), ("byProvider", "kilonova"), ("byInferenceType", "ON_DEMAND")) == KNOWN

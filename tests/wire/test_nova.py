@@ -70,7 +70,10 @@ def test_formats_and_sources(modality: str, formats: list[str], source: dict[str
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({}, "2 schema violations found: #: required key [taskType] not found; #: required key [singleEmbeddingParams] not found"),
+        (
+            {},
+            "2 schema violations found: #: required key [taskType] not found; #: required key [singleEmbeddingParams] not found",
+        ),
         (
             {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {"text": {"value": "x"}}},
             "#/singleEmbeddingParams: required key [embeddingPurpose] not found",
@@ -162,7 +165,8 @@ json_values = st.recursive(
     max_leaves=12,
 )
 media = st.fixed_dictionaries(
-    {}, optional={"format": st.sampled_from(["png", "mp3", "mp4"]) | json_values, "source": st.just(BYTES) | json_values}
+    {},
+    optional={"format": st.sampled_from(["png", "mp3", "mp4"]) | json_values, "source": st.just(BYTES) | json_values},
 )
 params = st.fixed_dictionaries(
     {},

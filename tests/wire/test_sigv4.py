@@ -42,13 +42,18 @@ def check(request: Request, body: bytes = BODY, region: str = "", now: datetime 
 def changed(request: Request, **headers: str | None) -> Request:
     merged = {**request.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
     return Request(
-        request.method, request.path, request.query, {name: value for name, value in merged.items() if value is not None}
+        request.method,
+        request.path,
+        request.query,
+        {name: value for name, value in merged.items() if value is not None},
     )
 
 
 @pytest.mark.parametrize("credential", [KNOWN, OTHER])
 @pytest.mark.parametrize("query", ["", "maxResults=5&nextToken=a%2Fb&empty=", "b=2&a=1"])
-@pytest.mark.parametrize("path", [PATH, "/foundation-models", "/async-invoke/arn%3Aaws%3Abedrock%3Ax%2Fy", "/a/%E6%B5%B7"])
+@pytest.mark.parametrize(
+    "path", [PATH, "/foundation-models", "/async-invoke/arn%3Aaws%3Abedrock%3Ax%2Fy", "/a/%E6%B5%B7"]
+)
 def test_botocores_signature_is_accepted(credential: Credential, query: str, path: str) -> None:
     caller = check(signed(credential, query=query, path=path))
     assert caller.credential is credential
@@ -82,7 +87,9 @@ def test_a_changed_path_query_or_method_is_refused() -> None:
             check(other)
 
 
-@pytest.mark.parametrize("payload", ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"])
+@pytest.mark.parametrize(
+    "payload", ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"]
+)
 def test_an_unsigned_payload_is_refused(payload: str) -> None:
     with pytest.raises(AccessDenied, match="not signed"):
         check(changed(signed(), x_amz_content_sha256=payload))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kilonova.engine.engine import Embedding
 
-__all__ = ["embed"]
+__all__ = ["embed", "read_file"]
 
 _AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
 
@@ -114,10 +114,15 @@ async def _read(name: str, detail: Detail) -> Text | Encoded:
         modality = modality_of_name(name) or Modality.TEXT
         data = await S3Reader().read(name, limits.S3_BYTES[modality])
         return _content(name, data, modality, detail)
-    return await asyncio.to_thread(_read_here, name, detail)
+    return await asyncio.to_thread(read_file, name, detail)
 
 
-def _read_here(name: str, detail: Detail) -> Text | Encoded:
+def read_file(name: str, detail: Detail) -> Text | Encoded:
+    """A file as what its bytes are, or the name itself as a text when there is no such file.
+
+    Raises:
+        Validation: the file cannot be embedded; or the name looks like a file's and there is none.
+    """
     path = Path(name)
     try:
         is_file = path.is_file()

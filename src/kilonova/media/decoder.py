@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video
 from kilonova.media.sniff import FORMATS, sniff
@@ -54,12 +55,4 @@ def handler(sample_rate: str, frame_rate: str) -> Callable[[Encoded], Image | Au
 
     av.logging.set_level(av.logging.PANIC)  # FFmpeg's complaints about a caller's file go into the error, not our log
     logging.getLogger("PIL").setLevel(logging.ERROR)
-    rate, frames = int(sample_rate), float(frame_rate)
-
-    def decode_or_refuse(item: Encoded) -> Image | Audio | Video | None:
-        try:
-            return decode(item, rate, frames)
-        except MemoryError:
-            raise Validation(f"The {item.modality} needs more memory to decode than one request may use.") from None
-
-    return decode_or_refuse
+    return partial(decode, sample_rate=int(sample_rate), frame_rate=float(frame_rate))

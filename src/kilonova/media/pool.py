@@ -12,6 +12,8 @@ from kilonova.wire.errors import Validation
 
 __all__ = ["DecodePool"]
 
+_HANDLER = "kilonova.media.decoder:handler"
+
 
 class DecodePool:
     """A fixed number of decoding processes, started when first needed and replaced when they die.
@@ -50,6 +52,9 @@ class DecodePool:
             except ChildDied as death:
                 self._discard(child)
                 raise Validation(f"The {item.modality} cannot be decoded: the decoder {death}.") from None
+            except MemoryError:
+                self._discard(child)  # its heap is at the bound
+                raise Validation(f"The {item.modality} needs more memory to decode than one may use.") from None
             except BaseException:
                 self._busy.discard(child)
                 self._idle.append(child)
@@ -66,7 +71,7 @@ class DecodePool:
         self._busy.clear()
 
     def _start(self) -> Child:
-        return Child("kilonova.media.decoder:handler", *self._arguments, memory=limits.DECODE_MEMORY)
+        return Child(_HANDLER, *self._arguments, memory=limits.DECODE_MEMORY)
 
     def _discard(self, child: Child) -> None:
         self._busy.discard(child)

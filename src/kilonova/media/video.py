@@ -85,7 +85,7 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
             raise Validation(f"The film cannot be decoded: {error}.") from error
     if last is None:
         raise Validation("The video stream holds no frames.")
-    if not frames or last_time > (len(frames) + 0.5) / frame_rate:
+    if not frames or last_time >= (len(frames) + 0.5) / frame_rate:
         frames.append(_pixels(last, frames))
         times.append(last_time)
     return np.stack(frames), np.array(times)

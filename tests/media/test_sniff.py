@@ -1,0 +1,60 @@
+import pytest
+
+from kilonova.media import decoder
+from kilonova.media.content import Audio, Encoded, Image, Modality, Video
+from kilonova.media.sniff import format_of_name, modality_of_name, sniff
+from kilonova.wire.errors import Validation
+from tests import samples
+
+
+def files() -> dict[str, tuple[Modality, bytes]]:
+    found = {form: (Modality.IMAGE, samples.picture(form)) for form in samples.IMAGES}
+    found |= {form: (Modality.AUDIO, samples.sound(form)) for form in samples.SOUNDS}
+    return found | {form: (Modality.VIDEO, samples.video(form)) for form in samples.VIDEOS}
+
+
+@pytest.mark.parametrize("form", [*samples.IMAGES, *samples.SOUNDS, *samples.VIDEOS])
+def test_what_a_file_is(form: str) -> None:
+    modality, data = files()[form]
+    assert modality in sniff(data)[1]
+
+
+def test_a_lying_name_does_no_harm_within_the_modality() -> None:
+    kinds = {Modality.IMAGE: Image, Modality.AUDIO: Audio, Modality.VIDEO: Video}
+    every = files()
+    for modality, data in every.values():
+        for claimed, (other, _) in every.items():
+            if other is modality:
+                assert isinstance(decoder.decode(Encoded(modality, data, claimed), 32_000, 1.0), kinds[modality])
+
+
+def test_bytes_of_another_modality_are_named() -> None:
+    with pytest.raises(Validation, match=r"no audio.*found: png.*called mp3"):
+        decoder.decode(Encoded(Modality.AUDIO, samples.picture("png"), "mp3"), 32_000, 1.0)
+    with pytest.raises(Validation, match=r"no image.*found: wav"):
+        decoder.decode(Encoded(Modality.IMAGE, samples.sound("wav"), "png"), 32_000, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"%PDF-1.7", "pdf"),
+        (b"PK\x03\x04", "zip"),
+        (b"BM......", "bmp"),
+        (b"\x00\x00\x00\x1cftypheic", "heic"),
+        (b"\x00\x00\x00\x1cftypavif", "avif"),
+        (b"", "unknown"),
+        (b"hello, this is text", "unknown"),
+        ("日落海滩".encode(), "unknown"),
+    ],
+)
+def test_what_is_not_taken(data: bytes, name: str) -> None:
+    assert sniff(data) == (name, frozenset())
+
+
+def test_names() -> None:
+    assert format_of_name("a/b.JPG") == "jpeg"
+    assert format_of_name("海.opus") == "ogg"
+    assert format_of_name("noending") == ""
+    assert modality_of_name("s3://bucket/x.MKV") is Modality.VIDEO
+    assert modality_of_name("notes.txt") is None
