@@ -57,12 +57,19 @@ class Kilonova:
             self.process = subprocess.Popen(command, env=variables, stderr=log)
 
     def __enter__(self) -> Self:
-        self.url = self._wait_for_url()
+        try:
+            self.url = self._wait_for_url()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.process.terminate()
         try:
             self.process.wait(20)
@@ -95,7 +102,9 @@ class Kilonova:
         self, service: str = "bedrock-runtime", key: str = ACCESS_KEY, secret: str = SECRET_KEY, **options: Any
     ) -> Any:
         """A boto3 client with nothing changed but where it goes; each error is raised at once."""
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=64, **options)
+        config = Config(
+            **{"retries": {"total_max_attempts": 1}, "read_timeout": 60, "max_pool_connections": 64, **options}
+        )
         session = boto3.session.Session(key, secret, region_name="us-east-1")
         return session.client(service, endpoint_url=self.url, config=config)
 
@@ -113,7 +122,7 @@ class Kilonova:
     def _wait_for_url(self) -> str:
         until = time.monotonic() + 30
         while time.monotonic() < until:
-            if found := re.search(r"at (http://\S+)", self.log.read_text()):
+            if found := re.search(r"at (https?://\S+)", self.log.read_text()):
                 return found[1]
             if self.process.poll() is not None:
                 break

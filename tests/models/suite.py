@@ -22,7 +22,8 @@ from kilonova.wire.errors import Validation
 from tests import samples
 
 TEXTS = (
-    "日落海滩", "狗叫声", "A dog barks at the mailman in the rain, twice!", "Où est la bibliothèque ?", "これはテストです。",
+    "日落海滩", "狗叫声", "A dog barks at the mailman in the rain, twice!",
+    "Où est la bibliothèque ?", "これはテストです。",
     "한국어 문장입니다", "مرحبا بالعالم", "Привет, мир!", "x", "emoji 😀👨‍👩‍👧", "long " * 700, "汉字" * 300,
 )  # fmt: skip
 FILES = {

@@ -72,7 +72,8 @@ def test_formats_and_sources(modality: str, formats: list[str], source: dict[str
     [
         (
             {},
-            "2 schema violations found: #: required key [taskType] not found; #: required key [singleEmbeddingParams] not found",
+            "2 schema violations found: #: required key [taskType] not found; "
+            "#: required key [singleEmbeddingParams] not found",
         ),
         (
             {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {"text": {"value": "x"}}},

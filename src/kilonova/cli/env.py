@@ -24,6 +24,7 @@ class Shell(StrEnum):
 def env(
     port: Annotated[int, typer.Option(help="Port of the server.")] = 8000,
     host: Annotated[str, typer.Option(help="Host of the server.")] = "127.0.0.1",
+    https: Annotated[bool, typer.Option("--https", help="The server has a certificate (serve --tls-cert).")] = False,
     shell: Annotated[Shell, typer.Option(help="Syntax to print.")] = Shell.SH,
 ) -> None:
     """Print the variables that point AWS clients (boto3, the AWS CLI, SDKs) at a Kilonova server.
@@ -37,7 +38,7 @@ def env(
         kilonova env --shell powershell | Out-String | Invoke-Expression
     """
     credential = next((one for one in identity.configured() if one.access_key_id), None) or identity.development()
-    url = f"http://{host}:{port}"
+    url = f"http{'s' if https else ''}://{host}:{port}"
     region = "us-east-1"
     values = {
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,

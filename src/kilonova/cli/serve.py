@@ -37,6 +37,8 @@ def serve(
     max_mb: Annotated[int, typer.Option(help="Megabytes of request bodies under way at once.", min=25)] = 256,
     cache_mb: Annotated[int, typer.Option(help="Megabytes of vectors to keep for inputs seen again.", min=0)] = 0,
     batch_seconds: Annotated[float, typer.Option(help="How long the model may take for one batch.", min=0.1)] = 60.0,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serve HTTPS. Needs --tls-key.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM private key of --tls-cert.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
 ) -> None:
     """Serve Amazon Nova's API (and OpenAI's `/v1/embeddings`) until Ctrl-C.
@@ -53,6 +55,8 @@ def serve(
     callers = identity.load(host, credentials)
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise typer.BadParameter(f"{log_level!r} is none of debug, info, warning, error.", param_hint="--log-level")
+    if (tls_cert is None) != (tls_key is None):
+        raise typer.BadParameter("A certificate and its key come together.", param_hint="--tls-cert and --tls-key")
     listener = _listen(host, port)
     worker = worker_process(model)  # loads while this process imports what it needs itself
 
@@ -60,6 +64,7 @@ def serve(
 
     from kilonova.server import logs
     from kilonova.server.app import Settings, create_app
+    from kilonova.server.http2 import NegotiatingProtocol
 
     logs.configure(log_level)
     app = create_app(
@@ -75,8 +80,18 @@ def serve(
         worker,
     )
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
+        app,
+        http=NegotiatingProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
     )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.set_alpn_protocols(["h2", "http/1.1"])
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_run(uvicorn.Server(config), listener, app.state.engine))
@@ -98,20 +113,21 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket, engine: Engine) -> None:
-    announcement = asyncio.create_task(_announce(listener, engine))
+    announcement = asyncio.create_task(_announce(listener, engine, "https" if server.config.is_ssl else "http"))
     try:
         await server.serve(sockets=[listener])
     finally:
         announcement.cancel()
 
 
-async def _announce(listener: socket.socket, engine: Engine) -> None:
+async def _announce(listener: socket.socket, engine: Engine, scheme: str) -> None:
     host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     print(f"Kilonova loads {engine.card.id} at {url}", file=sys.stderr, flush=True)
     try:
         await engine.ready()
     except KilonovaError as error:
         print(f"kilonova: {error}", file=sys.stderr, flush=True)
         return
-    print(f'Ready. Point AWS clients here with: eval "$(kilonova env --port {port})"', file=sys.stderr, flush=True)
+    options = f"--port {port}" + (" --https" if scheme == "https" else "")
+    print(f'Ready. Point AWS clients here with: eval "$(kilonova env {options})"', file=sys.stderr, flush=True)

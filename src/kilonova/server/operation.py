@@ -142,8 +142,10 @@ def _declared_length(request: Request) -> int:
     Raises:
         Validation: it declares more than a body may have.
     """
-    if "transfer-encoding" in request.headers:
-        return INLINE_BODY_BYTES
+    if "transfer-encoding" in request.headers or (
+        request.scope["http_version"] == "2" and "content-length" not in request.headers
+    ):
+        return INLINE_BODY_BYTES if request.method == "POST" else 0
     length = int(request.headers.get("content-length", "0"))
     if length > INLINE_BODY_BYTES:
         raise _too_long(length)

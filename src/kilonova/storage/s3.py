@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 from kilonova.wire.errors import KilonovaError, Unavailable, Validation
@@ -57,7 +58,7 @@ class S3Reader:
         expected = {"ExpectedBucketOwner": owner} if owner else {}
         try:
             found = self._client.get_object(Bucket=bucket, Key=key, **expected)
-            with found["Body"] as body:
+            with closing(found["Body"]) as body:
                 size = found["ContentLength"]
                 if size > limit:
                     raise Validation(

@@ -27,10 +27,9 @@ CLOCK_SKEW = timedelta(minutes=15)
 
 _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,\s]+)/(?P<day>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
-    r"/aws4_request,\s*SignedHeaders=(?P<headers>[a-z0-9;._-]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
+    r"/aws4_request,\s*SignedHeaders=(?P<headers>[a-z0-9;:._-]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
-_MUST_SIGN = ("host", "x-amz-date")
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,11 @@ class _Signed:
         if declared is not None and not hmac.compare_digest(declared.encode(), body_hash.encode()):
             reason = "is not signed" if declared.startswith(("UNSIGNED", "STREAMING")) else "does not match its hash"
             raise AccessDenied(f"The payload {reason}.", "Sign the whole payload.")
-        missing = [name for name in _MUST_SIGN if name not in names]
-        if missing or any(name not in headers for name in names):
-            raise AccessDenied(f"The signature must cover {' and '.join(_MUST_SIGN)} and only headers that were sent.")
+        # over HTTP/2 the AWS SDK for JavaScript signs the host under the name that it has there
+        headers = {**headers, ":authority": headers.get("host", "")}
+        covered = "x-amz-date" in names and ("host" in names or ":authority" in names)
+        if not covered or any(name not in headers for name in names):
+            raise AccessDenied("The signature must cover host and x-amz-date, and only headers that were sent.")
         url = f"https://{headers['host']}{self.request.path}" + (f"?{self.request.query}" if self.request.query else "")
         aws = botocore.awsrequest.AWSRequest(self.request.method, url, {name: headers[name] for name in names})
         aws.context["timestamp"] = self.stamp

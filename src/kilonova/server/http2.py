@@ -1,0 +1,259 @@
+"""HTTP/2 beside HTTP/1.1 on the same port, for uvicorn, which has none.
+
+The AWS SDK for JavaScript talks HTTP/2 to Bedrock Runtime, without TLS by "prior knowledge" (RFC 9113, 3.3).
+A connection whose first bytes are the HTTP/2 preface is served here with the h2 library; every other one by
+uvicorn's own protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import h2.settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+__all__ = ["NegotiatingProtocol"]
+
+_log = logging.getLogger("kilonova.server")
+
+_PREFACE = b"PRI"  # no HTTP/1 method begins so
+_STREAMS = 128
+_STREAM_WINDOW = 1 << 20
+_CONNECTION_WINDOW = 32 << 20
+_MAX_HEADERS = 64 << 10
+
+
+class NegotiatingProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol, or HTTP/2 when the client begins with its preface."""
+
+    _http2: _Connection | None = None
+    _undecided = b""
+    _decided = False
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        if not self._decided:
+            data = self._undecided + data
+            if len(data) < len(_PREFACE) and _PREFACE.startswith(data):
+                self._undecided = data
+                return
+            self._decided = True
+            if data.startswith(_PREFACE):
+                self._unset_keepalive_if_required()
+                self._http2 = _Connection(self)
+        if self._http2 is not None:
+            self._http2.receive(data)
+        else:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        if self._http2 is not None:
+            self._http2.lost()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Called by the server when it stops: what is under way is finished, nothing new is begun."""
+        if self._http2 is not None:
+            self._http2.stop()
+        else:
+            super().shutdown()
+
+
+class _Connection:
+    """One HTTP/2 connection: frames in, ASGI calls, frames out."""
+
+    def __init__(self, protocol: NegotiatingProtocol) -> None:
+        self.protocol = protocol
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None))
+        self.h2.local_settings = h2.settings.Settings(
+            client=False,
+            initial_values={
+                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: _STREAMS,
+                h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
+                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEADERS,
+            },
+        )
+        self.h2.initiate_connection()
+        self.h2.increment_flow_control_window(_CONNECTION_WINDOW)
+        self.streams: dict[int, _Stream] = {}
+        self.stopping = False
+        self.flush()
+
+    def receive(self, data: bytes) -> None:
+        try:
+            events = self.h2.receive_data(data)
+        except h2.exceptions.ProtocolError as error:
+            _log.info("HTTP/2 protocol error", extra={"reason": str(error)})
+            self.flush()  # h2 has put the GOAWAY there
+            self.protocol.transport.close()
+            return
+        for event in events:
+            self._handle(event)
+        self.flush()
+
+    def _handle(self, event: h2.events.Event) -> None:
+        match event:
+            case h2.events.RequestReceived(stream_id=int(stream), headers=list(headers)):
+                self.streams[stream] = _Stream(self, stream, headers)
+            case h2.events.DataReceived(stream_id=int(stream), data=bytes(data), flow_controlled_length=int(length)):
+                if stream in self.streams:
+                    self.streams[stream].put(data, length)
+                else:  # its answer is complete: the rest of the body is thrown away
+                    self.acknowledge(stream, length)
+            case h2.events.StreamEnded(stream_id=int(stream)) if stream in self.streams:
+                self.streams[stream].end()
+            case h2.events.StreamReset(stream_id=int(stream)) if stream in self.streams:
+                self.streams[stream].leave()
+            case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
+                for one in self.streams.values():
+                    one.changed.set()
+            case h2.events.ConnectionTerminated():
+                self.protocol.transport.close()
+
+    def acknowledge(self, stream: int, length: int) -> None:
+        """Let the client send as much again."""
+        try:
+            self.h2.acknowledge_received_data(length, stream)
+        except h2.exceptions.StreamClosedError:
+            self.h2.increment_flow_control_window(length)  # the connection's own window still needs it
+
+    def finish(self, stream: int) -> None:
+        """A stream's answer is complete, or it was given up."""
+        gone = self.streams.pop(stream)
+        gone.discard()
+        self.flush()
+        if self.stopping and not self.streams:
+            self.protocol.transport.close()
+
+    def lost(self) -> None:
+        for stream in list(self.streams.values()):
+            stream.leave()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.h2.close_connection()
+        self.flush()
+        if not self.streams:
+            self.protocol.transport.close()
+
+    def flush(self) -> None:
+        data = self.h2.data_to_send()
+        if data and not self.protocol.transport.is_closing():
+            self.protocol.transport.write(data)
+
+
+class _Stream:
+    """One request and its answer, as ASGI's ``receive`` and ``send``."""
+
+    def __init__(self, connection: _Connection, number: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.connection, self.number = connection, number
+        self.chunks: deque[tuple[bytes, int]] = deque()
+        self.ended = self.gone = self.told_end = self.started = False
+        self.changed = asyncio.Event()
+        task = connection.protocol.loop.create_task(self._run(self._scope(headers)))
+        connection.protocol.tasks.add(task)
+        task.add_done_callback(connection.protocol.tasks.discard)
+
+    def put(self, data: bytes, length: int) -> None:
+        self.chunks.append((data, length))
+        self.changed.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.changed.set()
+
+    def leave(self) -> None:
+        self.gone = True
+        self.changed.set()
+
+    def discard(self) -> None:
+        """Throw away what of the body was not read."""
+        for _, length in self.chunks:
+            self.connection.acknowledge(self.number, length)
+        self.chunks.clear()
+
+    def _scope(self, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+        protocol = self.connection.protocol
+        pseudo = {name: value for name, value in headers if name.startswith(b":")}
+        plain = [(name, value) for name, value in headers if not name.startswith(b":")]
+        if b":authority" in pseudo and not any(name == b"host" for name, _ in plain):
+            plain.insert(0, (b"host", pseudo[b":authority"]))
+        raw_path, _, query = pseudo[b":path"].partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": protocol.asgi_version, "spec_version": "2.3"},
+            "http_version": "2",
+            "server": protocol.server,
+            "client": protocol.client,
+            "scheme": protocol.scheme,
+            "method": pseudo[b":method"].decode("ascii"),
+            "root_path": protocol.root_path,
+            "path": unquote(raw_path.decode("ascii", "replace")),
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": plain,
+            "state": protocol.app_state.copy(),
+        }
+
+    async def _run(self, scope: dict[str, Any]) -> None:
+        connection = self.connection
+        try:
+            await connection.protocol.app(scope, self._receive, self._send)
+        except Exception:
+            _log.exception("the application failed on an HTTP/2 request")
+            if not self.gone:
+                connection.h2.reset_stream(self.number, h2.errors.ErrorCodes.INTERNAL_ERROR)
+        finally:
+            connection.finish(self.number)
+
+    async def _receive(self) -> dict[str, Any]:
+        while not (self.chunks or self.gone or (self.ended and not self.told_end)):
+            self.changed.clear()
+            await self.changed.wait()
+        if self.chunks:
+            data, length = self.chunks.popleft()
+            self.connection.acknowledge(self.number, length)
+            self.connection.flush()
+            self.told_end = self.ended and not self.chunks
+            return {"type": "http.request", "body": data, "more_body": not self.told_end}
+        if self.gone:
+            return {"type": "http.disconnect"}
+        self.told_end = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if self.gone:
+            return
+        if message["type"] == "http.response.start":
+            headers = [(b":status", str(message["status"]).encode()), *message.get("headers", [])]
+            self.connection.h2.send_headers(self.number, [(name.lower(), value) for name, value in headers])
+            return
+        body, last = message.get("body", b""), not message.get("more_body", False)
+        while body and not self.gone:
+            room = min(
+                self.connection.h2.local_flow_control_window(self.number), self.connection.h2.max_outbound_frame_size
+            )
+            if room <= 0:
+                self.changed.clear()
+                await self.changed.wait()
+                continue
+            self.connection.h2.send_data(self.number, body[:room])
+            body = body[room:]
+            self.connection.flush()
+            await self.connection.protocol.flow.drain()
+        if last and not self.gone:
+            self.connection.h2.end_stream(self.number)
+        self.connection.flush()
