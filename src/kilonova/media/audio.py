@@ -10,12 +10,13 @@ import numpy as np
 import soxr
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Stream
 
 from kilonova.media import limits
 from kilonova.media.content import Audio
 from kilonova.wire.errors import Validation
 
-__all__ = ["check_duration", "decode", "open_container", "read_samples"]
+__all__ = ["check_duration", "decode", "open_container", "read_samples", "require_decoder"]
 
 
 def decode(data: bytes, rate: int) -> Audio:
@@ -56,6 +57,7 @@ def read_samples(container: InputContainer, rate: int) -> Audio:
         Validation: as ``decode``.
     """
     stream = container.streams.audio[0]
+    require_decoder(stream)
     source_rate = stream.rate
     _check_bounds(stream.channels, source_rate)
     samples = np.concatenate(_frames(container, stream, source_rate))
@@ -66,6 +68,12 @@ def read_samples(container: InputContainer, rate: int) -> Audio:
     if not len(samples):
         raise Validation("The audio stream is shorter than one sample at the model's rate.")
     return Audio(np.clip(samples, -1.0, 1.0).astype(np.float32), rate)
+
+
+def require_decoder(stream: Stream) -> None:
+    """Refuse a stream whose codec FFmpeg does not know."""
+    if stream.codec_context is None:
+        raise Validation(f"The {stream.type} stream has a codec that is not known.", "Re-encode the file.")
 
 
 def _check_bounds(channels: int, source_rate: int) -> None:

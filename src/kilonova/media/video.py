@@ -45,6 +45,7 @@ def _video_stream(container: InputContainer) -> VideoStream:
     stream = next((s for s in container.streams.video if not s.disposition & pictures), None)
     if stream is None:
         raise Validation("The file has no video stream.", "For sound alone use audio.")
+    audio.require_decoder(stream)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.MAX_FRAME_PIXELS:
         raise Validation(f"The film has {width} x {height} pixels; at most {limits.MAX_FRAME_PIXELS:,} are decoded.")

@@ -107,6 +107,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 
 def _weights() -> Path:
     spec = find_spec("kilonova_mini")
-    if spec is None or spec.origin is None:
+    folder = Path(spec.origin).parent if spec is not None and spec.origin is not None else None
+    if folder is None or not (folder / "text.onnx").is_file():
         raise Unavailable("The weights of kilonova-mini are not installed.", "Run: pip install kilonova-mini")
-    return Path(spec.origin).parent
+    return folder

@@ -33,12 +33,12 @@ class Call:
 
     request: Request
     region: str
-    body: bytearray
+    body: bytes = b""
     modality: str = "none"
 
-    def take_body(self) -> bytearray:
+    def take_body(self) -> bytes:
         """The body, which is let go here so that it is freed as soon as it is parsed."""
-        body, self.body = self.body, bytearray()
+        body, self.body = self.body, b""
         return body
 
 
@@ -76,20 +76,15 @@ class Operation:
     async def __call__(self, request: Request) -> Response:
         begin = perf_counter()
         request_id = str(uuid4())
-        call = Call(request, self._region, bytearray())
+        call = Call(request, self._region)
         caller = error = ""
         try:
             identity = self._authenticate(request)
             caller = identity.credential.name
             call.region = identity.region or self._region
             with self._admission.request(identity.credential, _declared_length(request)):
-                digest = hashlib.sha256()
-                async for chunk in request.stream():
-                    digest.update(chunk)
-                    call.body += chunk
-                    if len(call.body) > INLINE_BODY_BYTES:
-                        raise _too_long(len(call.body))
-                identity.confirm(digest.hexdigest())
+                call.body, digest = await _read(request)
+                identity.confirm(digest)
                 answer = await _while_connected(request, self._work(call))
             response = Response(answer.body, 200, answer.headers, "application/json")
         except KilonovaError as refusal:
@@ -150,6 +145,23 @@ def _declared_length(request: Request) -> int:
     if length > INLINE_BODY_BYTES:
         raise _too_long(length)
     return length
+
+
+async def _read(request: Request) -> tuple[bytes, str]:
+    """The whole body and its SHA-256.
+
+    Raises:
+        Validation: it is longer than a body may be.
+    """
+    digest, length = hashlib.sha256(), 0
+    chunks: list[bytes] = []
+    async for chunk in request.stream():
+        digest.update(chunk)
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > INLINE_BODY_BYTES:
+            raise _too_long(length)
+    return b"".join(chunks), digest.hexdigest()
 
 
 def _too_long(length: int) -> Validation:

@@ -154,7 +154,7 @@ class _SingleEmbedding(_Wire):
     singleEmbeddingParams: SingleEmbeddingParams  # noqa: N815
 
 
-def parse_single(body: bytes | bytearray) -> SingleEmbeddingParams:
+def parse_single(body: bytes) -> SingleEmbeddingParams:
     """Check the body of an InvokeModel call.
 
     Raises:

@@ -38,7 +38,7 @@ class EmbeddingsRequest(BaseModel):
         return [self.input] if isinstance(self.input, str) else self.input
 
 
-def parse_embeddings(body: bytes | bytearray, allowed: Sequence[int]) -> EmbeddingsRequest:
+def parse_embeddings(body: bytes, allowed: Sequence[int]) -> EmbeddingsRequest:
     """Check a request.
 
     Args:
@@ -107,7 +107,7 @@ def error_body(error: KilonovaError) -> tuple[int, dict[str, str], bytes]:
     return status, {}, orjson.dumps({"error": detail})
 
 
-def _has_tokens(body: bytes | bytearray) -> bool:
+def _has_tokens(body: bytes) -> bool:
     """Whether ``input`` is an array of token ids, or of arrays of them."""
     try:
         value = orjson.loads(body)

@@ -1,0 +1,114 @@
+"""`make demo`: start a server, embed sample texts through plain boto3 code, search them in English and Chinese.
+
+Nothing in `embed` below knows of Kilonova: it is code written for Amazon Nova on Bedrock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+ITEMS = (
+    "Tickets for the night train to Vienna can be refunded until one hour before departure.",
+    "Boil the pasta for nine minutes in salted water, then toss it with garlic and olive oil.",
+    "The warranty covers the battery for two years, but not damage caused by water.",
+    "A golden retriever barks at the waves while the sun goes down over the beach.",
+    "To reset the router, hold the button on its back for ten seconds.",
+    "The museum opens at ten o'clock and is closed on Mondays.",
+    "Vaccinated travellers need no test when they enter the country.",
+    "海边的日落把沙滩染成了金色，孩子们在浪花里奔跑。",
+    "这款手机的电池可以连续使用两天，充满电只需四十分钟。",
+    "小狗听到门铃声就汪汪大叫，把邻居家的猫吓跑了。",
+    "西红柿炒鸡蛋：先把鸡蛋炒熟盛出，再炒西红柿，最后一起翻炒加盐。",
+    "租房合同期满前一个月，房东应书面通知房客是否续租。",
+    "高铁从北京到上海大约需要四个半小时，每天有四十多趟。",
+    "心肌梗死的常见症状是胸口疼痛、出冷汗和呼吸困难。",
+)
+QUERIES = (
+    "日落海滩",
+    "sunset at the seaside",
+    "狗叫声",
+    "How do I cook eggs with tomatoes?",
+    "手机充一次电能用多久？",
+    "how long does the train from Beijing take",
+    "which day is the gallery shut",
+    "signs of a heart attack",
+)
+
+
+def embed(client: Any, text: str, purpose: str) -> np.ndarray:
+    """One text to a vector, as AWS's documentation shows it."""
+    answer = client.invoke_model(
+        modelId="amazon.nova-2-multimodal-embeddings-v1:0",
+        body=json.dumps(
+            {
+                "taskType": "SINGLE_EMBEDDING",
+                "singleEmbeddingParams": {
+                    "embeddingPurpose": purpose,
+                    "embeddingDimension": 1024,
+                    "text": {"truncationMode": "END", "value": text},
+                },
+            }
+        ),
+    )
+    return np.array(json.loads(answer["body"].read())["embeddings"][0]["embedding"])
+
+
+def main() -> None:
+    kilonova = str(Path(sys.executable).with_name("kilonova"))
+    with tempfile.NamedTemporaryFile("w+") as log:
+        server = subprocess.Popen([kilonova, "serve", "--port", "0"], stderr=log)
+        try:
+            port = wait_until_ready(server, Path(log.name))
+            # what `eval "$(kilonova env --port PORT)"` does in a shell
+            lines = subprocess.run([kilonova, "env", "--port", port], capture_output=True, text=True, check=True).stdout
+            os.environ.update(re.findall(r"^export (\w+)='?([^'\n]*)'?$", lines, re.MULTILINE))
+            search(boto3.client("bedrock-runtime"))
+        finally:
+            server.terminate()
+            server.wait()
+    print('Start it yourself: .venv/bin/kilonova serve    Point your code at it: eval "$(.venv/bin/kilonova env)"')
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
+    """The server's port, once it says that it is ready."""
+    while server.poll() is None:
+        if found := re.search(r"Ready\..*--port (\d+)", log.read_text()):
+            return found[1]
+        try:
+            server.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    raise SystemExit(f"The server did not start:\n{log.read_text()}")
+
+
+def search(client: Any) -> None:
+    index = np.stack([embed(client, item, "GENERIC_INDEX") for item in ITEMS])
+    table = Table(title=f"{len(ITEMS)} texts embedded with boto3, searched by meaning")
+    for heading in ("query", "cosine", "best matches"):
+        table.add_column(heading, overflow="fold")
+    for query in QUERIES:
+        scores = index @ embed(client, query, "TEXT_RETRIEVAL")
+        best = np.argsort(-scores)[:2]
+        table.add_row(
+            query,
+            "\n".join(f"{scores[row]:.3f}" for row in best),
+            "\n".join(ITEMS[row] for row in best),
+            end_section=True,
+        )
+    Console(width=max(100, Console().width)).print(table)
+
+
+if __name__ == "__main__":
+    main()
