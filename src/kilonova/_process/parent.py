@@ -7,13 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 from kilonova._process import pipe
 
 __all__ = ["Child", "ChildDied", "ChildTimeout", "worker_process"]
-
-_READ_AHEAD = 1 << 20
 
 
 class ChildDied(Exception):
@@ -39,7 +37,7 @@ class Child:
             descriptor = theirs.fileno()
             command = [sys.executable, "-m", "kilonova._process.child", str(descriptor), str(memory or 0), target]
             self._process = subprocess.Popen([*command, *arguments], pass_fds=[descriptor], stdin=subprocess.DEVNULL)
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._answers: _Answers | None = None
 
     @property
     def pid(self) -> int:
@@ -62,7 +60,7 @@ class Child:
         except TimeoutError:
             self._process.kill()
             raise ChildTimeout(f"no answer within {seconds:g} s") from None
-        except (asyncio.IncompleteReadError, OSError):
+        except OSError:
             self._process.kill()
             raise ChildDied(_death(self._process.wait())) from None
         if failed:
@@ -73,23 +71,55 @@ class Child:
         """Kill the process and free everything; may be called twice."""
         self._process.kill()
         self._process.wait()
-        if self._streams is not None:
-            self._streams[1].transport.abort()
+        if self._answers is not None:
+            self._answers.transport.abort()
         else:
             self._socket.close()
 
     async def _exchange(self, message: object) -> tuple[bool, Any]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(sock=self._socket, limit=_READ_AHEAD)
-        reader, writer = self._streams
+        if self._answers is None:
+            loop = asyncio.get_running_loop()
+            _, self._answers = await loop.create_connection(_Answers, sock=self._socket)
+        answered = self._answers.expect()
         for part in pipe.pack(message):
-            writer.write(part)
-        await writer.drain()
-        (count,) = pipe.COUNT.unpack(await reader.readexactly(pipe.COUNT.size))
-        form = pipe.lengths(count)
-        lengths = form.unpack(await reader.readexactly(form.size))
-        answer: tuple[bool, Any] = pipe.unpack([await reader.readexactly(length) for length in lengths])
+            self._answers.transport.write(part)
+        answer: tuple[bool, Any] = await answered
         return answer
+
+
+class _Answers(asyncio.Protocol):
+    """Collects the bytes of one answer after the other; leaner than streams, which every request would pay for."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._answered: asyncio.Future[Any] | None = None
+        self._lost = False
+
+    def expect(self) -> asyncio.Future[Any]:
+        """A future for the next answer; its error is ConnectionResetError when the child ends first."""
+        self._answered = asyncio.get_running_loop().create_future()
+        if self._lost:
+            self._answered.set_exception(ConnectionResetError())
+        return self._answered
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        buffers = pipe.split(self._received)
+        if buffers is None:
+            return
+        self._received = bytearray()  # the buffers are views of the old one
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(pipe.unpack(buffers))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(ConnectionResetError())
 
 
 def worker_process(model: str) -> Child:

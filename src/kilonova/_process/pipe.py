@@ -10,10 +10,11 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from socket import socket
 from typing import Any
 
-__all__ = ["COUNT", "lengths", "pack", "receive", "send", "unpack"]
+__all__ = ["COUNT", "lengths", "pack", "receive", "send", "split", "unpack"]
 
 _JOINED = 1 << 16  # a small message goes in one piece: each piece may wake the receiver anew
 
@@ -33,7 +34,24 @@ def pack(value: object) -> list[bytes | memoryview]:
     return [head, *parts]
 
 
-def unpack(buffers: Sequence[bytes | bytearray]) -> Any:
+def split(message: bytearray) -> list[memoryview] | None:
+    """The buffers of a message as views of it, None while it is not complete."""
+    if len(message) < COUNT.size:
+        return None
+    (count,) = COUNT.unpack_from(message)
+    form = lengths(count)
+    start = COUNT.size + form.size
+    if len(message) < start:
+        return None
+    sizes = form.unpack_from(message, COUNT.size)
+    if len(message) < start + sum(sizes):
+        return None
+    ends = list(accumulate(sizes, initial=start))
+    view = memoryview(message)
+    return [view[begin:end] for begin, end in pairwise(ends)]
+
+
+def unpack(buffers: Sequence[bytes | bytearray | memoryview]) -> Any:
     """The value of a message's buffers."""
     return pickle.loads(buffers[0], buffers=buffers[1:])
 
