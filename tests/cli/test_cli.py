@@ -89,6 +89,17 @@ def test_what_the_model_cannot_embed_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_npy_is_all_or_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    done = kilonova("embed", "--model", "fake", "--npy", str(out), "fine", "none.jpg")
+    assert done.returncode == 1
+    assert f"1 of 2 inputs failed; {out} is not written" in done.stderr
+    assert not out.exists()
+    done = kilonova("embed", "--model", "fake", "--npy", str(tmp_path / "nowhere" / "out.npy"), "fine")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+
+
 def test_embed_shows_a_table() -> None:
     done = kilonova("embed", "--model", "fake", "红色的汽车", "红色的火车")
     assert "1.000" in done.stdout
@@ -99,6 +110,7 @@ def test_embed_shows_a_table() -> None:
     ("arguments", "said"),
     [
         (("embed", "x", "--dimension", "100"), "100 is none of"),
+        (("embed", *map(str, range(21))), "too many for a table"),
         (("embed", "x", "--model", "gpt"), "There is no model 'gpt'"),
         (("serve", "--model", "gpt"), "Known models: kilonova-mini"),
         (("serve", "--host", "0.0.0.0"), "Refusing to listen on 0.0.0.0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["embed", "read_file"]
 
+_TABLE = 20  # inputs that a table of their cosines can show
 _AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
 
 
@@ -56,54 +58,87 @@ def embed(
         raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
     names = [line.rstrip("\n") for one in inputs for line in (sys.stdin if one == "-" else [one])]
     names = [name for name in names if name]
-    results = asyncio.run(_embed(names, purpose, dimension, detail, model, quiet=as_json))
-    done = [
-        (name, result) for name, result in zip(names, results, strict=True) if not isinstance(result, KilonovaError)
-    ]
-    if npy is not None:
-        import numpy as np
+    if not names:
+        raise typer.BadParameter("Nothing to embed.", param_hint="INPUTS")
+    if len(names) > _TABLE and not as_json and npy is None:
+        raise typer.BadParameter(f"{len(names)} inputs are too many for a table.", param_hint="--json or --npy")
+    failed: list[tuple[str, KilonovaError]] = []
+    done: list[tuple[str, Embedding]] = []
 
-        if len(done) == len(results):  # rows must stay in step with the arguments
-            np.save(npy, np.stack([result.vector for _, result in done]))
-            print(f"Wrote {len(done)} x {dimension} numbers to {npy}.", file=sys.stderr)
-    if as_json:
-        for name, result in done:
-            entry = {"input": name, "tokens": result.tokens, "embedding": result.vector.tolist()}
-            if result.kept_characters is not None:
-                entry["truncatedCharLength"] = result.kept_characters
-            print(json.dumps(entry, ensure_ascii=False))
-    elif npy is None:
+    def take(name: str, result: Embedding | KilonovaError) -> None:
+        if isinstance(result, KilonovaError):
+            failed.append((name, result))
+            return
+        if as_json:
+            _print_json(name, result)
+        if npy is not None or not as_json:
+            done.append((name, result))
+
+    asyncio.run(_embed(names, purpose, dimension, detail, model, take, quiet=as_json))
+    if npy is not None and not failed:  # rows must stay in step with the arguments
+        _write(npy, [result for _, result in done])
+    elif npy is None and done:
         _compare(done)
-    failed = [(name, result) for name, result in zip(names, results, strict=True) if isinstance(result, KilonovaError)]
     for name, error in failed:
         print(f"kilonova: {name[:80]}: {error}", file=sys.stderr)
     if failed:
+        missing = f"; {npy} is not written" if npy is not None else ""
+        print(f"kilonova: {len(failed)} of {len(names)} inputs failed{missing}.", file=sys.stderr)
         raise typer.Exit(1)
 
 
 async def _embed(
-    names: list[str], purpose: Purpose, dimension: int, detail: Detail, model: str, quiet: bool
-) -> list[Embedding | KilonovaError]:
+    names: list[str],
+    purpose: Purpose,
+    dimension: int,
+    detail: Detail,
+    model: str,
+    take: Callable[[str, Embedding | KilonovaError], None],
+    quiet: bool,
+) -> None:
+    """Embed everything and hand over each result, in the order of ``names``, as soon as it is its turn."""
     from kilonova.engine.engine import Engine
 
     places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(engine: Engine, name: str) -> Embedding | KilonovaError:
+        async with places:
+            try:
+                found = await engine.embed(await _read(name, detail), purpose, dimension)
+            except KilonovaError as error:
+                return error
+        assert found is not None  # only the sound of a film can be missing, which is not asked for here
+        return found
+
     async with Engine(model, queue=_AT_ONCE) as engine:
         await engine.ready()
         with _progress(quiet or len(names) < 8) as progress:
-            task = progress.add_task("embedding", total=len(names))
+            tasks = [asyncio.create_task(one(engine, name)) for name in names]
+            try:
+                for name, task in zip(names, progress.track(tasks, description="embedding"), strict=True):
+                    take(name, await task)
+            finally:
+                for task in tasks:
+                    task.cancel()
 
-            async def one(name: str) -> Embedding | KilonovaError:
-                async with places:
-                    try:
-                        found = await engine.embed(await _read(name, detail), purpose, dimension)
-                    except KilonovaError as error:
-                        return error
-                    finally:
-                        progress.advance(task)
-                assert found is not None  # only the sound of a film can be missing, which is not asked for here
-                return found
 
-            return await asyncio.gather(*(one(name) for name in names))
+def _print_json(name: str, result: Embedding) -> None:
+    entry = {"input": name, "tokens": result.tokens, "embedding": result.vector.tolist()}
+    if result.kept_characters is not None:
+        entry["truncatedCharLength"] = result.kept_characters
+    print(json.dumps(entry, ensure_ascii=False), flush=True)
+
+
+def _write(path: Path, results: list[Embedding]) -> None:
+    import numpy as np
+
+    vectors = np.stack([result.vector for result in results])
+    try:
+        with path.open("wb") as file:
+            np.save(file, vectors)
+    except OSError as error:
+        raise KilonovaError(f"{path} cannot be written: {error.strerror}.") from error
+    print(f"Wrote {vectors.shape[0]} x {vectors.shape[1]} numbers to {path}.", file=sys.stderr)
 
 
 async def _read(name: str, detail: Detail) -> Text | Encoded:
@@ -176,6 +211,8 @@ def _compare(done: list[tuple[str, Embedding]]) -> None:
     table = Table("", *(str(column) for column in range(1, len(done) + 1)))
     for row, (name, result) in enumerate(done, 1):
         short = name if len(name) <= 40 else f"{name[:37]}..."
+        if result.kept_characters is not None:
+            short += f" (cut to {result.kept_characters:,} characters)"
         cosines = (f"{float(result.vector @ other.vector):.3f}" for _, other in done)
         table.add_row(f"{row} {short}", *cosines)
     Console().print(table)

@@ -32,21 +32,22 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON array, f
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("model", "embeds", "native", "dimensions", "tokens", "languages", "licence", "best for")
+    console = Console()
     for card in cards:
-        notes = [f"{dimension} {card.dimension_note(dimension)}" for dimension in DIMENSIONS]
-        embeds = ", ".join(modality for modality in Modality if modality in card.modalities)
-        table.add_row(
-            card.id,
-            embeds,
-            str(card.native_dimension),
-            "\n".join(notes),
-            f"{card.max_tokens:,}",
-            card.languages,
-            card.licence,
-            card.best_for,
-        )
-    Console().print(table)
+        table = Table(box=None, show_header=False, title=f"[bold]{card.id}[/] ({card.title})", title_justify="left")
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, text in (
+            ("best for", card.best_for),
+            ("embeds", ", ".join(modality for modality in Modality if modality in card.modalities)),
+            ("languages", card.languages),
+            ("dimensions", "; ".join(f"{one} {card.dimension_note(one)}" for one in DIMENSIONS)),
+            ("native", f"{card.native_dimension} numbers, {card.max_tokens:,} tokens"),
+            ("licence", card.licence),
+            ("source", card.source),
+        ):
+            table.add_row(name, text)
+        console.print(table, "")
 
 
 def _entry(card: ModelCard, dimensions: tuple[int, ...]) -> dict[str, object]:
