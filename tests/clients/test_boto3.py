@@ -178,6 +178,25 @@ def test_what_s3_refuses(bedrock: Any, s3: S3, fake: Kilonova) -> None:
         text("s3://media/empty")
 
 
+def test_objects_under_way_are_bounded(s3: S3) -> None:
+    s3.client.put_object(Bucket="media", Key="20mb", Body=samples.picture("png") + bytes(20_000_000))
+    with Kilonova("--max-mb", "25", environment=s3.environment()) as server:
+        client = server.wait_ready().client()
+        params = {"format": "png", "source": {"s3Location": {"uri": "s3://media/20mb"}}}
+
+        def one(_: int) -> str:
+            try:
+                invoke(client, image=params)
+            except client.exceptions.ThrottlingException:
+                return "throttled"
+            return "done"
+
+        with ThreadPoolExecutor(12) as pool:
+            outcomes = list(pool.map(one, range(24)))
+        assert set(outcomes) == {"done", "throttled"}
+        assert one(0) == "done"  # what was held is given back
+
+
 def test_an_s3_that_may_not_be_read_or_reached(s3: S3) -> None:
     nobody = s3.environment() | {"AWS_ACCESS_KEY_ID": "AKIDNOBODY", "AWS_SECRET_ACCESS_KEY": "secret-of-nobody"}
     nowhere = s3.environment() | {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}

@@ -66,6 +66,22 @@ def test_full_means_throttled_at_once() -> None:
     asyncio.run(run())
 
 
+def test_memory_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        monkeypatch.setattr("kilonova.engine.queue.MAX_MEMORY", 1_000_000)
+        queue = BatchQueue(100)
+        queue.put(job(image(1000)))  # 3 MB: one alone is always let in
+        with pytest.raises(Throttled, match="MiB wait"):
+            queue.put(job(image(8)))
+        await queue.batch()
+        for _ in range(3):
+            queue.put(job(image(300)))
+        with pytest.raises(Throttled):
+            queue.put(job(image(300)))
+
+    asyncio.run(run())
+
+
 def test_who_leaves_is_taken_out() -> None:
     async def run() -> None:
         queue = BatchQueue(10)

@@ -12,8 +12,10 @@ from kilonova.media.content import Content, Modality
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import Throttled
 
-__all__ = ["BatchQueue", "Job"]
+__all__ = ["MAX_MEMORY", "BatchQueue", "Job"]
 
+#: Bytes of decoded contents that may wait; one content alone is always let in.
+MAX_MEMORY = 512 << 20
 #: Bounds of one batch: contents, and their sizes added up (bytes of text, pixels, samples). A batch always
 #: takes at least one content.
 _MAX_ITEMS = 32
@@ -33,10 +35,11 @@ class Job:
     purpose: Purpose
     answer: asyncio.Future[Vector]
     size: int = field(init=False)
+    memory: int = field(init=False)
     since: float = field(default_factory=perf_counter)
 
     def __post_init__(self) -> None:
-        self.size = self.content.size
+        self.size, self.memory = self.content.size, self.content.memory
 
 
 class BatchQueue:
@@ -66,6 +69,9 @@ class BatchQueue:
         """
         if len(self) >= self.capacity:
             raise Throttled(f"{self.capacity} inputs wait already.", "Try again with exponential backoff.")
+        waiting = sum(one.memory for jobs in self._waiting.values() for one in jobs)
+        if waiting and waiting + job.memory > MAX_MEMORY:
+            raise Throttled(f"Inputs of {waiting >> 20} MiB wait already.", "Try again with exponential backoff.")
         self._waiting[job.content.modality].append(job)
         self._filled.set()
 

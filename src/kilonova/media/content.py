@@ -59,6 +59,11 @@ class Text:
         """UTF-8 bytes: a cheap stand-in for tokens when batches are made."""
         return len(self.value.encode("utf-8", "surrogatepass"))
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the content takes while it waits."""
+        return self.size
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -73,6 +78,11 @@ class Image:
         """Number of pixels."""
         return int(self.pixels.shape[0] * self.pixels.shape[1])
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the content takes while it waits."""
+        return self.pixels.nbytes
+
 
 @dataclass(frozen=True, eq=False)
 class Audio:
@@ -86,6 +96,11 @@ class Audio:
     def size(self) -> int:
         """Number of samples."""
         return len(self.samples)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the content takes while it waits."""
+        return self.samples.nbytes
 
     @property
     def seconds(self) -> float:
@@ -106,6 +121,11 @@ class Video:
     def size(self) -> int:
         """Number of pixels over all frames."""
         return math.prod(self.frames.shape[:3])
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the content takes while it waits."""
+        return self.frames.nbytes + (self.audio.memory if self.audio is not None else 0)
 
 
 Content = Text | Image | Audio | Video

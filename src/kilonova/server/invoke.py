@@ -70,14 +70,14 @@ class Bedrock:
         call.modality = str(modality)
         self._engine.check(modality)  # before anything is fetched or decoded
         if params.text is not None:
-            return [(EmbeddingType.TEXT, await self._text(params.text))]
+            return [(EmbeddingType.TEXT, await self._text(call, params.text))]
         if params.image is not None:
             image = params.image
-            return [(EmbeddingType.IMAGE, await self._media(modality, image, detail=image.detailLevel))]
+            return [(EmbeddingType.IMAGE, await self._media(call, modality, image, detail=image.detailLevel))]
         if params.audio is not None:
-            return [(EmbeddingType.AUDIO, await self._media(modality, params.audio))]
+            return [(EmbeddingType.AUDIO, await self._media(call, modality, params.audio))]
         assert params.video is not None
-        film = await self._media(modality, params.video)
+        film = await self._media(call, modality, params.video)
         if params.video.embeddingMode is EmbeddingMode.COMBINED:
             return [(EmbeddingType.AUDIO_VIDEO_COMBINED, film)]
         return [
@@ -85,12 +85,12 @@ class Bedrock:
             (EmbeddingType.AUDIO, Encoded(modality, film.data, film.format, part=VideoPart.SOUND)),
         ]
 
-    async def _text(self, text: nova.TextParams) -> Text:
+    async def _text(self, call: Call, text: nova.TextParams) -> Text:
         if text.value is not None:
             return Text(text.value, text.truncationMode)
         assert text.source is not None
         place = text.source.s3Location
-        data = await self._s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner)
+        data = await self._s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner, call.hold)
         try:
             value = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -106,6 +106,7 @@ class Bedrock:
 
     async def _media(
         self,
+        call: Call,
         modality: Modality,
         params: nova.ImageParams | nova.AudioParams | nova.VideoParams,
         detail: Detail = Detail.STANDARD,
@@ -115,5 +116,5 @@ class Bedrock:
             assert isinstance(source.bytes, bytes)
             return Encoded(modality, source.bytes, params.format, detail)
         place = source.s3Location
-        data = await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner)
+        data = await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner, call.hold)
         return Encoded(modality, data, params.format, detail)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from kilonova.media.limits import INLINE_BODY_BYTES
 from kilonova.server import metrics
-from kilonova.server.admission import Admission
+from kilonova.server.admission import Admission, Place
 from kilonova.wire import sigv4
 from kilonova.wire.credential import Credential
 from kilonova.wire.errors import InternalServer, KilonovaError, Validation
@@ -33,8 +33,18 @@ class Call:
 
     request: Request
     region: str
+    place: Place | None = None
     body: bytes = b""
     modality: str = "none"
+
+    def hold(self, length: int) -> None:
+        """Count further bytes as under way until the request ends.
+
+        Raises:
+            Throttled: there are too many.
+        """
+        assert self.place is not None
+        self.place.more(length)
 
     def take_body(self) -> bytes:
         """The body, which is let go here so that it is freed as soon as it is parsed."""
@@ -82,7 +92,7 @@ class Operation:
             identity = self._authenticate(request)
             caller = identity.credential.name
             call.region = identity.region or self._region
-            with self._admission.request(identity.credential, _declared_length(request)):
+            with self._admission.request(identity.credential, _declared_length(request)) as call.place:
                 call.body, digest = await _read(request)
                 identity.confirm(digest)
                 answer = await _while_connected(request, self._work(call))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 from kilonova.wire.errors import KilonovaError, Unavailable, Validation
 
 __all__ = ["S3Reader", "split_uri"]
-
-_CHUNK = 1 << 20
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -33,13 +32,16 @@ class S3Reader:
         self._client: Any = None
         self._starting = asyncio.Lock()
 
-    async def read(self, uri: str, limit: int, owner: str | None = None) -> bytes:
+    async def read(
+        self, uri: str, limit: int, owner: str | None = None, hold: Callable[[int], None] | None = None
+    ) -> bytes:
         """The bytes of an object.
 
         Args:
             uri: ``s3://bucket/key``.
             limit: bytes; a larger object is refused before it is read.
             owner: 12-digit account that must own the bucket.
+            hold: called with the object's size before it is read; may refuse by raising.
 
         Raises:
             Validation: it does not exist, may not be read, or is too large.
@@ -49,38 +51,37 @@ class S3Reader:
         async with self._starting:
             if self._client is None:
                 self._client = await asyncio.to_thread(_connect)
-        return await asyncio.to_thread(self._read, bucket, key, limit, owner)
-
-    def _read(self, bucket: str, key: str, limit: int, owner: str | None) -> bytes:
-        import botocore.exceptions as boto
-
-        uri = f"s3://{bucket}/{key}"
         expected = {"ExpectedBucketOwner": owner} if owner else {}
-        try:
-            found = self._client.get_object(Bucket=bucket, Key=key, **expected)
-            with closing(found["Body"]) as body:
-                size = found["ContentLength"]
-                if size > limit:
-                    raise Validation(
-                        f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object."
-                    )
-                data = bytearray()
-                for chunk in body.iter_chunks(_CHUNK):
-                    data += chunk
-        except boto.ClientError as error:
-            raise _refusal(uri, error) from error
-        except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-            raise Validation(
-                f"The server has no credentials to read {uri}.",
-                "Start it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, for your S3.",
-            ) from error
-        except boto.ParamValidationError as error:
-            raise Validation(f"{uri} is no valid S3 address: {error}") from error
-        except (boto.BotoCoreError, OSError) as error:
-            raise Unavailable(
-                f"S3 cannot be read ({type(error).__name__}) for {uri}.", "Check AWS_ENDPOINT_URL_S3."
-            ) from error
-        return bytes(data)
+        found = await asyncio.to_thread(_explained, uri, self._client.get_object, Bucket=bucket, Key=key, **expected)
+        with closing(found["Body"]) as body:
+            size = found["ContentLength"]
+            if size > limit:
+                raise Validation(f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object.")
+            if hold is not None:
+                hold(size)
+            data: bytes = await asyncio.to_thread(_explained, uri, body.read)
+        return data
+
+
+def _explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
+    """Call boto3; its many exceptions become ours."""
+    import botocore.exceptions as boto
+
+    try:
+        return work(**arguments)
+    except boto.ClientError as error:
+        raise _refusal(uri, error) from error
+    except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
+        raise Validation(
+            f"The server has no credentials to read {uri}.",
+            "Start it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, for your S3.",
+        ) from error
+    except boto.ParamValidationError as error:
+        raise Validation(f"{uri} is no valid S3 address: {error}") from error
+    except (boto.BotoCoreError, OSError) as error:
+        raise Unavailable(
+            f"S3 cannot be read ({type(error).__name__}) for {uri}.", "Check AWS_ENDPOINT_URL_S3."
+        ) from error
 
 
 def _connect() -> Any:
