@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
+import httpx
 import numpy as np
 import pytest
 import trustme
@@ -373,6 +375,9 @@ def test_a_bearer_key_over_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "kilonova-test-key")
         patient = {"retries": {"max_attempts": 5}}
         invoke(server.client(**patient), text={"value": "x"})
+        context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        with httpx.Client(http2=True, verify=context) as modern:
+            assert modern.get(f"{server.url}/livez").http_version == "HTTP/2"
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "wrong")
         client = server.client()
         with pytest.raises(client.exceptions.AccessDeniedException, match="bearer key"):

@@ -11,8 +11,9 @@ import subprocess
 import threading
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import numpy as np
@@ -20,6 +21,8 @@ import PIL.Image
 import psutil
 import pytest
 
+from kilonova.server.app import Settings, create_app
+from kilonova.wire.credential import Credential
 from tests.samples import encode
 from tests.servers import API_KEY, NOVA, SECRET_KEY, Kilonova, invoke
 
@@ -128,6 +131,34 @@ def test_a_caller_that_leaves_takes_its_work_along(server: Kilonova) -> None:
     time.sleep(0.1)
     assert metric(server, "kilonova_batch_size_sum", modality="text") == before + 1
     assert metric(server, "kilonova_errors_total", error="ClientDisconnect") == 5
+
+
+def test_a_body_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kilonova.server.operation._BODY_SECONDS", 0.2)
+    app = create_app(Settings("fake", [Credential("tests", api_key="key")]))
+    headers = [(b"authorization", b"Bearer key"), (b"content-length", b"100"), (b"host", b"x")]
+    path = "/v1/embeddings"
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+    }
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            await asyncio.sleep(30)
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert b"did not arrive within 0.2 s" in sent[1]["body"]
 
 
 def resident(process: psutil.Process) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _GRACE_SECONDS = 10
+_KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that theirs is the side that closes
 
 
 def serve(
@@ -86,6 +87,7 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
     )

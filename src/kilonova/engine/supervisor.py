@@ -78,12 +78,8 @@ class Supervisor:
                 await self._load()
                 failures = 0
                 await self._serve()
-            except (ChildDied, ChildTimeout) as fault:
+            except (ChildDied, ChildTimeout, KilonovaError) as fault:  # the last: the model says why it cannot load
                 failures = self._note(fault, failures)
-            except KilonovaError as fault:  # the model says itself why it cannot be loaded
-                failures = self._note(fault, failures)
-            except asyncio.CancelledError:
-                raise
             except Exception as fault:
                 _log.exception("model process")
                 failures = self._note(fault, failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -79,12 +80,9 @@ def development() -> Credential:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
-        try:
+        with contextlib.suppress(FileExistsError):  # the other server's file is as good
             os.link(aside, path)
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
+        aside.unlink()
     return _read(path)[0]
 
 

@@ -14,7 +14,7 @@ __all__ = ["ERRORS", "REQUESTS", "SECONDS", "page"]
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody reads
 
 REQUESTS = Counter("kilonova_requests", "Requests answered", ["operation", "modality", "status"], registry=REGISTRY)
-ERRORS = Counter("kilonova_errors", "Error answers by name", ["operation", "error"], registry=REGISTRY)
+ERRORS = Counter("kilonova_errors", "Error answers by name", ["operation", "modality", "error"], registry=REGISTRY)
 SECONDS = Histogram(
     "kilonova_request_seconds",
     "Time from the first header to the last byte of the answer's body",

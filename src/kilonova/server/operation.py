@@ -24,6 +24,8 @@ __all__ = ["Answer", "Call", "Operation"]
 
 _log = logging.getLogger("kilonova.server")
 
+_BODY_SECONDS = 60.0  # a caller that stalls must not hold its place for ever
+
 ErrorBody = Callable[[KilonovaError], tuple[int, dict[str, str], bytes]]
 
 
@@ -127,7 +129,7 @@ class Operation:
         metrics.REQUESTS.labels(self._name, call.modality, status).inc()
         metrics.SECONDS.labels(self._name, call.modality).observe(seconds)
         if error:
-            metrics.ERRORS.labels(self._name, error).inc()
+            metrics.ERRORS.labels(self._name, call.modality, error).inc()
         if _log.isEnabledFor(logging.INFO):
             extra = {
                 "request_id": request_id,
@@ -161,16 +163,20 @@ async def _read(request: Request) -> tuple[bytes, str]:
     """The whole body and its SHA-256.
 
     Raises:
-        Validation: it is longer than a body may be.
+        Validation: it is longer than a body may be, or does not arrive.
     """
     digest, length = hashlib.sha256(), 0
     chunks: list[bytes] = []
-    async for chunk in request.stream():
-        digest.update(chunk)
-        chunks.append(chunk)
-        length += len(chunk)
-        if length > INLINE_BODY_BYTES:
-            raise _too_long(length)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                digest.update(chunk)
+                chunks.append(chunk)
+                length += len(chunk)
+                if length > INLINE_BODY_BYTES:
+                    raise _too_long(length)
+    except TimeoutError:
+        raise Validation(f"The body did not arrive within {_BODY_SECONDS:g} s.") from None
     return b"".join(chunks), digest.hexdigest()
 
 
