@@ -116,21 +116,26 @@ def test_logs_have_the_request_id_and_never_content_or_credentials(server: Kilon
 def test_a_caller_that_leaves_takes_its_work_along(server: Kilonova) -> None:
     before = metric(server, "kilonova_batch_size_sum", modality="text")
     client = server.client()
-    slow = threading.Thread(target=invoke, args=(client,), kwargs={"text": {"value": "fake: slow"}})
-    slow.start()
-    time.sleep(0.05)
+    with ThreadPoolExecutor(1) as pool:
+        blocker = pool.submit(invoke, client, text={"value": "fake: hang"})
+        time.sleep(0.1)
+        for _ in range(5):
+            _send_and_leave(server)
+        with pytest.raises(client.exceptions.ModelTimeoutException):
+            blocker.result()
+    server.wait_ready()
+    assert metric(server, "kilonova_batch_size_sum", modality="text") == before + 2  # the blocker and a probe
+    assert metric(server, "kilonova_errors_total", error="ClientDisconnect") == 5
+
+
+def _send_and_leave(server: Kilonova) -> None:
     request = body(text={"value": "leaving"})
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_KEY}\r\nContent-Length: {len(request)}\r\n\r\n"
     )
-    for _ in range(5):
-        with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            connection.sendall(head.encode() + request)
-            time.sleep(0.01)
-    slow.join()
-    time.sleep(0.1)
-    assert metric(server, "kilonova_batch_size_sum", modality="text") == before + 1
-    assert metric(server, "kilonova_errors_total", error="ClientDisconnect") == 5
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head.encode() + request)
+        time.sleep(0.05)
 
 
 def test_a_body_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
