@@ -147,7 +147,7 @@ class S3:
         ports = [f"-{name}={free_port()}" for name in _WEED_PORTS]
         command = [str(BIN / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
         command += [f"-s3.port={self.port}", f"-s3.config={config}", "-master.telemetry=false", *ports]
-        command += ["-s3.port.iceberg=0", "-master.volumeSizeLimitMB=64", "-volume.max=8"]
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=8"]
         with (folder / "log").open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self.url = f"http://127.0.0.1:{self.port}"

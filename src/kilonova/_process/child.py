@@ -11,12 +11,14 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from socket import socket
 from typing import Any
 
-from kilonova._process.pipe import receive, send
+from kilonova._process.pipe import HandlerFailed, receive, send
+from kilonova.wire.errors import KilonovaError
 
 
 def _serve(connection: socket, handler: Callable[[Any], Any]) -> None:
@@ -27,10 +29,17 @@ def _serve(connection: socket, handler: Callable[[Any], Any]) -> None:
             return
         try:
             answer = (False, handler(message))
-        except Exception as error:  # every fault of a handler is an answer; the parent decides what it means
-            answer = (True, error)
+        except (KilonovaError, MemoryError) as refusal:
+            answer = (True, refusal)
+        except Exception as fault:  # every fault of a handler is an answer; the parent decides what it means
+            answer = (True, HandlerFailed(type(fault).__name__, _where(fault)))
         del message  # large contents must not live on until the next message
         send(connection, answer)
+
+
+def _where(fault: Exception) -> str:
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _main() -> None:
@@ -43,11 +52,12 @@ def _main() -> None:
     module, _, function = target.partition(":")
     try:
         handler = getattr(import_module(module), function)(*arguments)
-    except Exception as error:
-        # The first exchange tells the parent why there is no handler.
+    except Exception as fault:
+        # The first exchange tells the parent why there is no handler; nobody's content is in it yet.
+        reason = fault if isinstance(fault, KilonovaError) else HandlerFailed(repr(fault), _where(fault))
         with contextlib.suppress(EOFError, OSError):
             receive(connection)
-            send(connection, (True, error))
+            send(connection, (True, reason))
         return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         _serve(connection, handler)

@@ -52,7 +52,8 @@ class Child:
         Raises:
             ChildDied: the process ended.
             ChildTimeout: no answer came; the process is killed.
-            Exception: what the handler raised.
+            KilonovaError, MemoryError: what the handler raised.
+            HandlerFailed: the handler raised something else.
         """
         try:
             async with asyncio.timeout(seconds):

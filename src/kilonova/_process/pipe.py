@@ -14,9 +14,25 @@ from itertools import accumulate, pairwise
 from socket import socket
 from typing import Any
 
-__all__ = ["COUNT", "lengths", "pack", "receive", "send", "split", "unpack"]
+__all__ = ["COUNT", "HandlerFailed", "lengths", "pack", "receive", "send", "split", "unpack"]
 
 _JOINED = 1 << 16  # a small message goes in one piece: each piece may wake the receiver anew
+
+
+class HandlerFailed(Exception):
+    """A handler in a child raised something that is no ``KilonovaError``.
+
+    It stands for the original, which may not survive pickling and whose text may quote what a caller sent: that
+    must reach neither the log nor the others in a batch.
+    """
+
+    def __init__(self, kind: str, where: str) -> None:
+        super().__init__(kind, where)
+        self.kind, self.where = kind, where
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.where}"
+
 
 #: The fixed start of a message.
 COUNT = struct.Struct("<I")

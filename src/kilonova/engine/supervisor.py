@@ -8,6 +8,7 @@ from enum import StrEnum
 from time import perf_counter
 
 from kilonova._process.parent import Child, ChildDied, ChildTimeout, worker_process
+from kilonova._process.pipe import HandlerFailed
 from kilonova.engine import metrics
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.worker import Outcome, Vector
@@ -78,10 +79,7 @@ class Supervisor:
                 await self._load()
                 failures = 0
                 await self._serve()
-            except (ChildDied, ChildTimeout, KilonovaError) as fault:  # the last: the model says why it cannot load
-                failures = self._note(fault, failures)
-            except Exception as fault:
-                _log.exception("model process")
+            except (ChildDied, ChildTimeout, KilonovaError, HandlerFailed) as fault:  # the last two while it loads
                 failures = self._note(fault, failures)
 
     async def _load(self) -> None:
@@ -127,9 +125,13 @@ class Supervisor:
             except asyncio.CancelledError:
                 _refuse(batch, Unavailable("The server is stopping.", "Try again."))
                 raise
-            except Exception as fault:  # raised by the model for this batch: the process lives on
-                _log.exception("batch failed", extra={"model": self._card.id})
-                _refuse(batch, ModelFailed(f"{self._card.id} failed on this batch: {type(fault).__name__}: {fault}"))
+            except (HandlerFailed, MemoryError) as fault:  # raised by the model for this batch: the process lives on
+                _log.error("batch failed", extra={"model": self._card.id, "reason": str(fault)})
+                kind = fault.kind if isinstance(fault, HandlerFailed) else "out of memory"
+                _refuse(
+                    batch,
+                    ModelFailed(f"{self._card.id} failed on this batch ({kind}).", "The server's log says where."),
+                )
                 continue
             metrics.MODEL_SECONDS.labels(modality).observe(perf_counter() - begin)
             for job, outcome in zip(batch, outcomes, strict=True):

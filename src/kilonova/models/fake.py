@@ -96,7 +96,7 @@ def _direction(token: str) -> np.ndarray:
 
 def _misbehave(token: str) -> None:
     if token == "fake: raise":
-        raise RuntimeError("this failure was asked for")
+        raise RuntimeError(f"this failure was asked for by {token!r}")
     if token == "fake: hang":
         time.sleep(3600)
     if token == "fake: crash":
