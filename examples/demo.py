@@ -100,13 +100,8 @@ def search(client: Any) -> None:
         table.add_column(heading, overflow="fold")
     for query in QUERIES:
         scores = index @ embed(client, query, "TEXT_RETRIEVAL")
-        best = np.argsort(-scores)[:2]
-        table.add_row(
-            query,
-            "\n".join(f"{scores[row]:.3f}" for row in best),
-            "\n".join(ITEMS[row] for row in best),
-            end_section=True,
-        )
+        for place, row in enumerate(np.argsort(-scores)[:2]):
+            table.add_row("" if place else query, f"{scores[row]:.3f}", ITEMS[row], end_section=place == 1)
     Console(width=max(100, Console().width)).print(table)
 
 
