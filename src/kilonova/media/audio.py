@@ -16,7 +16,7 @@ from kilonova.media import limits
 from kilonova.media.content import Audio
 from kilonova.wire.errors import Validation
 
-__all__ = ["check_duration", "decode", "open_container", "read_samples", "require_decoder"]
+__all__ = ["check_duration", "decode", "open_container", "read_samples", "refuse_longer", "require_decoder"]
 
 
 def decode(data: bytes, rate: int) -> Audio:
@@ -47,7 +47,7 @@ def open_container(data: bytes) -> InputContainer:
 def check_duration(container: InputContainer) -> None:
     """Refuse a file that declares more than a synchronous call takes, before anything is decoded."""
     if container.duration is not None:
-        _refuse_longer(container.duration / av.time_base)
+        refuse_longer(container.duration / av.time_base)
 
 
 def read_samples(container: InputContainer, rate: int) -> Audio:
@@ -96,7 +96,7 @@ def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[n
                 raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
             pieces.append(_mono(frame))
             count += len(pieces[-1])
-            _refuse_longer(count / rate)
+            refuse_longer(count / rate)
     except (av.error.FFmpegError, ValueError) as error:
         # A file cut short still holds sound: what was decoded is used, as players do.
         if not count:
@@ -121,7 +121,8 @@ def _mono(frame: av.AudioFrame) -> np.ndarray:
     return mono
 
 
-def _refuse_longer(seconds: float) -> None:
+def refuse_longer(seconds: float) -> None:
+    """Refuse what lasts longer than a synchronous call takes."""
     if seconds > limits.SYNC_SECONDS + limits.GRACE_SECONDS:
         raise Validation(
             f"The media lasts {seconds:.1f} s; InvokeModel takes {limits.SYNC_SECONDS:g} s.",

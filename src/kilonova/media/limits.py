@@ -12,6 +12,7 @@ __all__ = [
     "DECODE_MEMORY",
     "DECODE_SECONDS",
     "DOCUMENT_SIDE",
+    "GRACE_SECONDS",
     "INLINE_BODY_BYTES",
     "MAX_CHANNELS",
     "MAX_FRAME_PIXELS",

@@ -71,11 +71,7 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
             if last is None:
                 start = time
             time -= start
-            if time > limits.SYNC_SECONDS + limits.GRACE_SECONDS:
-                raise Validation(
-                    f"The film lasts more than {limits.SYNC_SECONDS:g} s.",
-                    "Cut it, or start an asynchronous invocation with SEGMENTED_EMBEDDING.",
-                )
+            audio.refuse_longer(time)
             # The frame on the screen at a wanted time is the last one that began before it.
             while last is not None and time > (wanted := (len(frames) + 0.5) / frame_rate):
                 frames.append(_pixels(last, frames))

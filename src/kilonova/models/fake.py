@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kilonova.media.content import Audio, Content, Image, Text, Truncation, Video
+from kilonova.media.content import Audio, Content, Image, Text, Video
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 from kilonova.models.cards import FAKE
-from kilonova.wire.errors import Validation
+from kilonova.models.truncation import truncate
 
 __all__ = ["FAULTS", "Fake"]
 
@@ -56,21 +56,10 @@ class Fake(EmbeddingModel):
         words = list(
             re.finditer(r"[\u3040-\u9fff\uac00-\ud7af]|[^\W\u3040-\u9fff\uac00-\ud7af]+|[^\w\s]", content.value)
         )
-        limit, kept = self.card.max_tokens, None
-        if len(words) > limit:
-            if content.truncation is Truncation.NONE:
-                raise Validation(
-                    f"The text has {len(words)} tokens; the model reads {limit}.",
-                    "Shorten it, or set truncationMode to START or END.",
-                )
-            if content.truncation is Truncation.END:
-                words = words[:limit]
-                kept = words[-1].end()
-            else:
-                words = words[-limit:]
-                kept = len(content.value) - words[0].start()
+        kept, characters = truncate(content, len(words), self.card, lambda: [word.span() for word in words])
+        words = words[kept]
         tokens = [word.group().lower() for word in words]
-        return Prepared([fault or f"purpose {purpose == Purpose.GENERIC_INDEX}", *tokens], len(tokens), kept)
+        return Prepared([fault or f"purpose {purpose == Purpose.GENERIC_INDEX}", *tokens], len(tokens), characters)
 
 
 def _features(content: Image | Audio | Video) -> list[str]:

@@ -16,10 +16,11 @@ import numpy as np
 import onnxruntime
 from sentencepiece import SentencePieceProcessor
 
-from kilonova.media.content import Content, Text, Truncation
+from kilonova.media.content import Content, Text
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
+from kilonova.models.truncation import truncate
 from kilonova.wire.errors import Unavailable, Validation
 
 __all__ = ["Mini"]
@@ -53,19 +54,12 @@ class Mini(EmbeddingModel):
         if not isinstance(content, Text):
             raise Validation(f"{self.card.id} does not embed {content.modality}.")
         text = content.value.translate(_SPACES)
-        ids, limit, kept = self._tokenizer.encode(text), self.card.max_tokens, None
-        if len(ids) > limit:
-            if content.truncation is Truncation.NONE:
-                raise Validation(
-                    f"The text has {len(ids)} tokens; {self.card.id} reads {limit}.",
-                    "Shorten it, or set truncationMode to START or END.",
-                )
-            offsets = self._tokenizer.encode_as_offset_mapping(text)["offsets"]
-            if content.truncation is Truncation.END:
-                ids, kept = ids[:limit], offsets[limit - 1][1]
-            else:
-                ids, kept = ids[-limit:], len(text) - offsets[-limit][0]
-        return Prepared(self._prompts[self.card.prompts[purpose]] + ids, len(ids), kept)
+        ids = self._tokenizer.encode(text)
+        kept, characters = truncate(
+            content, len(ids), self.card, lambda: self._tokenizer.encode_as_offset_mapping(text)["offsets"]
+        )
+        ids = ids[kept]
+        return Prepared(self._prompts[self.card.prompts[purpose]] + ids, len(ids), characters)
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         windows = [

@@ -161,7 +161,7 @@ class _Stream:
     def __init__(self, connection: _Connection, number: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.connection, self.number = connection, number
         self.chunks: deque[tuple[bytes, int]] = deque()
-        self.ended = self.gone = self.told_end = self.started = False
+        self.ended = self.gone = self.told_end = False
         self.changed = asyncio.Event()
         task = connection.protocol.loop.create_task(self._run(self._scope(headers)))
         connection.protocol.tasks.add(task)

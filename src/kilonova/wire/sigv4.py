@@ -47,7 +47,6 @@ class Request:
 class Caller:
     """Who calls, and the region that the request was signed for ("" with a bearer key).
 
-    ``payload_hash`` is what the body's SHA-256 must turn out to be; None when the key alone proves the caller.
     The signature is checked by ``confirm`` once the body is there.
     """
 
