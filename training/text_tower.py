@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+
+from training.graph import MS, Graph
 
 BLOCK = 32
-MS = "com.microsoft"
 
 
 @dataclass(frozen=True)
@@ -101,30 +102,6 @@ def write_tokenizer(source: Source, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-class Graph:
-    """Collects nodes and initialisers of one ONNX graph."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def four_bit(self, name: str, nibbles: np.ndarray) -> str:
-        """An unsigned 4-bit constant; of two neighbours the first lies in the low half of the byte."""
-        flat = np.ascontiguousarray(nibbles).reshape(-1)
-        tensor = TensorProto(name=name, data_type=TensorProto.UINT4, dims=nibbles.shape)
-        tensor.raw_data = (flat[0::2] | (flat[1::2] << 4)).tobytes()
-        self.constants.append(tensor)
-        return name
-
-    def node(self, kind: str, inputs: list[str], output: str, domain: str = "", **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], domain=domain, name=output, **attributes))
-        return output
-
-
 def linear(graph: Graph, source: Source, layer: str, names: tuple[str, ...], value: str, columns: int) -> str:
     """A 4-bit linear layer; several names are stacked into one product (the attention's q, k and v)."""
     label = f"{layer}.{'_'.join(names)}"
@@ -179,18 +156,9 @@ def build(source: Source) -> onnx.ModelProto:
     total = graph.node("ReduceSum", [graph.node("Mul", [state, column], "masked"), "one"], "sum", keepdims=0)
     count = graph.node("ReduceSum", [weights, "one"], "count", keepdims=1)
     graph.node("Div", [total, count], "embedding")
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"])
-        for name in ("input_ids", "attention_mask")
-    ]
-    outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", hidden])]
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, "multilingual-e5-small-q4", inputs, outputs, graph.constants),
-        opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid(MS, 1)],
-        producer_name="kilonova",
-    )
-    model.ir_version = 10
-    return model
+    names = ("input_ids", "attention_mask")
+    inputs = dict.fromkeys(names, (TensorProto.INT32, ["batch", "tokens"]))
+    return graph.model("multilingual-e5-small-q4", inputs, {"embedding": ["batch", hidden]})
 
 
 def encoder_layer(graph: Graph, source: Source, name: str, state: str) -> str:
@@ -198,7 +166,7 @@ def encoder_layer(graph: Graph, source: Source, name: str, state: str) -> str:
     hidden, tensors = source.hidden, source.tensors
     stacked = linear(graph, source, name, ("q", "k", "v"), state, hidden)
     parts = [f"{name}.{part}" for part in "qkv"]
-    graph.nodes.append(helper.make_node("Split", [stacked], parts, axis=-1, num_outputs=3))
+    graph.split(stacked, parts)
     attention = graph.node(
         "MultiHeadAttention", [*parts, "", "attention_mask"], f"{name}.attention", MS, num_heads=source.heads
     )

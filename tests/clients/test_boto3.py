@@ -21,6 +21,8 @@ from kilonova.models.registry import NOVA_IDS
 from tests import samples
 from tests.servers import NOVA, S3, Kilonova, invoke
 
+MEDIA = Path(__file__).parents[2] / "examples/media"
+
 
 def inline(data: bytes) -> dict[str, str]:
     return {"bytes": base64.b64encode(data).decode()}
@@ -49,10 +51,24 @@ def test_text_through_the_real_model(mini: Kilonova) -> None:
     assert similarity[0] == max(similarity)
 
 
-def test_what_the_card_does_not_list_is_refused(mini: Kilonova) -> None:
+def test_words_find_pictures_and_sounds_through_the_real_model(mini: Kilonova) -> None:
     client = mini.client()
-    with pytest.raises(client.exceptions.ValidationException, match="cannot embed image"):
-        invoke(client, image={"format": "png", "source": inline(samples.picture())})
+
+    def sample(kind: str, name: str) -> np.ndarray:
+        path = MEDIA / name
+        content = {"format": path.suffix[1:], "source": inline(path.read_bytes())}
+        return vectors(invoke(client, **{kind: content}), kind.upper())[0]
+
+    index = [sample("image", f"{name}.webp") for name in ("dog", "piano", "sailing")]
+    for words, wanted in (("狗", 0), ("a piano", 1), ("日落时海上的帆船", 2)):
+        [query] = vectors(invoke(client, embeddingPurpose="IMAGE_RETRIEVAL", text={"value": words}), "TEXT")
+        assert int((np.stack(index) @ query).argmax()) == wanted
+    sounds = [sample("audio", f"{name}.ogg") for name in ("choir", "drum-roll")]
+    for words, wanted in (("people singing", 0), ("drums", 1)):
+        [query] = vectors(invoke(client, embeddingPurpose="AUDIO_RETRIEVAL", text={"value": words}), "TEXT")
+        assert int((np.stack(sounds) @ query).argmax()) == wanted
+    film = {"embeddingMode": "AUDIO_VIDEO_COMBINED", "format": "mp4", "source": inline(samples.video())}
+    assert len(vectors(invoke(client, video=film), "AUDIO_VIDEO_COMBINED")[0]) == 3072
 
 
 @pytest.mark.parametrize(

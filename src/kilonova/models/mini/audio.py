@@ -1,0 +1,56 @@
+"""The audio tower: log-mel windows of ten seconds through a small network of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kilonova.models.mini.mel import FRAMES_PER_SECOND
+from kilonova.models.mini.session import open_session
+
+__all__ = ["AudioTower", "Features"]
+
+_WINDOW = 10 * FRAMES_PER_SECOND
+_LEAST = FRAMES_PER_SECOND  # a last window shorter than a second is read together with the one before it
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the tower says of n sounds, float32.
+
+    Attributes:
+        pooled: [n, 384]: the network's last feature map, averaged over time.
+        texture: [n, 768]: means and standard deviations over time of mel bands and of an early feature map.
+        classes: [n, 527]: AudioSet logits.
+    """
+
+    pooled: np.ndarray
+    texture: np.ndarray
+    classes: np.ndarray
+
+
+class AudioTower:
+    """Log-mel spectrograms to features, one at a time, so that they do not depend on what else is in the batch."""
+
+    def __init__(self, weights: Path) -> None:
+        self._session = open_session(weights / "audio.onnx")
+
+    def __call__(self, sounds: Sequence[np.ndarray]) -> Features:
+        """The features of spectrograms float32 [128, frames], averaged over windows by their length."""
+        parts = [self._one(mel) for mel in sounds]
+        return Features(*(np.stack(part) for part in zip(*parts, strict=True)))
+
+    def _one(self, mel: np.ndarray) -> list[np.ndarray]:
+        total = mel.shape[1]
+        starts = [start for start in range(0, total, _WINDOW) if start == 0 or total - start >= _LEAST]
+        ends = [*starts[1:], total]
+        sums: list[np.ndarray] = []
+        for start, end in zip(starts, ends, strict=True):
+            found = self._session.run(["pooled", "texture", "classes"], {"log_mel": mel[None, None, :, start:end]})
+            share = np.float32((end - start) / total)
+            weighted = [share * value[0] for value in found]
+            sums = weighted if not sums else [a + b for a, b in zip(sums, weighted, strict=True)]
+        return sums

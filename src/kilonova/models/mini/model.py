@@ -1,0 +1,157 @@
+"""The built-in model: prepares a content for its tower and joins what the towers and heads say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kilonova.media.content import Audio, Content, Detail, Image, Text, Video
+from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.card import Purpose
+from kilonova.models.cards import MINI
+from kilonova.models.mini import space
+from kilonova.models.mini.audio import AudioTower
+from kilonova.models.mini.audio import Features as AudioFeatures
+from kilonova.models.mini.image import Features as ImageFeatures
+from kilonova.models.mini.image import ImageTower, Squares, squares
+from kilonova.models.mini.mel import log_mel
+from kilonova.models.mini.page import PageReader
+from kilonova.models.mini.session import open_session, weights_folder
+from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.models.truncation import truncate
+
+__all__ = ["Mini"]
+
+
+@dataclass(frozen=True)
+class _Words:
+    ids: list[int]
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class _Picture:
+    squares: Squares
+    words: list[int] | None = None  # of a page, with their prompt
+
+
+@dataclass(frozen=True)
+class _Film:
+    frames: list[Squares]
+    mel: np.ndarray | None
+
+
+class Mini(EmbeddingModel):
+    """The built-in model.
+
+    Raises:
+        Unavailable: the weights' distribution is not installed.
+    """
+
+    card = MINI
+
+    def __init__(self) -> None:
+        weights = weights_folder()
+        # All of these release the GIL while they load, which halves the time on 2 cores.
+        with ThreadPoolExecutor(2) as pool:
+            text = pool.submit(TextTower, weights)
+            tokenizer = pool.submit(open_tokenizer, weights)
+            image = pool.submit(ImageTower, weights)
+            self._audio, self._heads = AudioTower(weights), _Heads(weights)
+            self._text, self._tokenizer, self._image = text.result(), tokenizer.result(), image.result()
+        self._pages = PageReader()
+        self._prompts: dict[str, list[int]] = {
+            text: self._tokenizer.encode(text) for text in set(self.card.prompts.values())
+        }
+
+    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+        match content:
+            case Text():
+                return self._prepare_text(content, purpose)
+            case Image():
+                words = None
+                if content.detail is Detail.DOCUMENT:
+                    read = content.text if content.text is not None else self._pages(content.pixels)
+                    ids = self._tokenizer.encode(spaced(read))
+                    words = self._prompted(ids, Purpose.GENERIC_INDEX) if ids else None
+                return Prepared(_Picture(squares(content.pixels), words), len(words or ()))
+            case Audio():
+                return Prepared(log_mel(content.samples), 0)
+            case Video():
+                frames = [squares(frame) for frame in content.frames]
+                return Prepared(_Film(frames, log_mel(content.audio.samples) if content.audio is not None else None), 0)
+
+    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
+        match batch[0].data:
+            case _Words():
+                return self._embed_texts([item.data for item in batch])
+            case _Picture():
+                return self._embed_pictures([item.data for item in batch])
+            case _Film():
+                return self._embed_films([item.data for item in batch])
+            case _:
+                return self._heads.audio(self._audio([item.data for item in batch]))
+
+    def _prepare_text(self, text: Text, purpose: Purpose) -> Prepared:
+        plain = spaced(text.value)
+        ids = self._tokenizer.encode(plain)
+        kept, characters = truncate(
+            text, len(ids), self.card, lambda: self._tokenizer.encode_as_offset_mapping(plain)["offsets"]
+        )
+        ids = ids[kept]
+        return Prepared(_Words(self._prompted(ids, purpose), purpose), len(ids), characters)
+
+    def _prompted(self, ids: list[int], purpose: Purpose) -> list[int]:
+        return self._prompts[self.card.prompts[purpose]] + ids[: self.card.max_tokens]
+
+    def _embed_texts(self, texts: list[_Words]) -> np.ndarray:
+        sense, wording = self._heads.text(self._text([text.ids for text in texts]))
+        vectors = np.empty((len(texts), space.DIMENSION), np.float32)
+        for purpose in {text.purpose for text in texts}:
+            rows = [row for row, text in enumerate(texts) if text.purpose is purpose]
+            vectors[rows] = space.text_vectors(sense[rows], wording[rows], purpose)
+        return vectors
+
+    def _embed_pictures(self, pictures: list[_Picture]) -> np.ndarray:
+        vectors = self._heads.image(self._image([picture.squares for picture in pictures]))
+        rows = [row for row, picture in enumerate(pictures) if picture.words]
+        if rows:
+            words = self._embed_texts([_Words(pictures[row].words or [], Purpose.GENERIC_INDEX) for row in rows])
+            vectors[rows] = space.page_vectors(vectors[rows], words)
+        return vectors
+
+    def _embed_films(self, films: list[_Film]) -> np.ndarray:
+        frames = self._heads.image(self._image([frame for film in films for frame in film.frames]))
+        starts = np.cumsum([0, *(len(film.frames) for film in films)])
+        vectors = []
+        for film, start, end in zip(films, starts[:-1], starts[1:], strict=True):
+            heard = self._heads.audio(self._audio([film.mel])) if film.mel is not None else None
+            vectors.append(space.film_vectors(frames[start:end], heard))
+        return np.concatenate(vectors)
+
+
+class _Heads:
+    """The trained heads: features to vectors."""
+
+    def __init__(self, weights: Path) -> None:
+        self._text = open_session(weights / "text_head.onnx")
+        self._image = open_session(weights / "image_head.onnx")
+        self._audio = open_session(weights / "audio_head.onnx")
+
+    def text(self, pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sense, wording = self._text.run(["sense", "wording"], {"pooled": pooled})
+        return np.asarray(sense), np.asarray(wording)
+
+    def image(self, features: ImageFeatures) -> np.ndarray:
+        inputs = {"pooled": features.pooled, "tokens": features.tokens, "classes": features.classes}
+        shared, own = self._image.run(["shared", "own"], inputs)
+        return space.seen_or_heard(shared, own, place=0)
+
+    def audio(self, features: AudioFeatures) -> np.ndarray:
+        inputs = {"pooled": features.pooled, "texture": features.texture, "classes": features.classes}
+        shared, own = self._audio.run(["shared", "own"], inputs)
+        return space.seen_or_heard(shared, own, place=1)

@@ -1,0 +1,39 @@
+"""The words on the picture of a page, by PP-OCR (PaddleOCR's models, inside PyPI's ``rapidocr``, Apache-2.0)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import numpy as np
+
+__all__ = ["PageReader"]
+
+
+class PageReader:
+    """Reads pages; its models are loaded at the first one, for most servers never see any."""
+
+    def __init__(self) -> None:
+        self._reader: Any = None
+
+    def __call__(self, pixels: np.ndarray) -> str:
+        """The lines of text on a page uint8 [height, width, 3], from top to bottom; empty when there are none."""
+        if self._reader is None:
+            self._reader = _load()
+        found = self._reader(pixels[:, :, ::-1])  # BGR, as OpenCV has it
+        return "\n".join(found.txts or ())
+
+
+def _load() -> Any:
+    from rapidocr import RapidOCR
+
+    logging.getLogger("RapidOCR").setLevel(logging.ERROR)
+    threads = len(os.sched_getaffinity(0))
+    return RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "Global.use_cls": False,  # lines that are upside down: seconds for a case that scans do not have
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+        }
+    )

@@ -1,0 +1,86 @@
+"""The layout of kilonova-mini's vectors.
+
+The first 1,024 numbers are trained for meaning across all kinds of input. Of every eight of them five come from a
+text's trained head ("sense") and three are the text encoder's own principal components ("wording"), so that every
+Matryoshka prefix holds both in the same proportion; images and sounds have trained numbers in all eight. The last
+2,048 are what an image (1,024) or a sound (1,024) is like beyond its meaning, which tells near-duplicates apart;
+texts have zeros there, so that cosines between kinds of input only scale.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+
+from kilonova.models.card import Purpose
+
+__all__ = [
+    "DIMENSION",
+    "OWN",
+    "SENSE",
+    "SHARED",
+    "STORED",
+    "WORDING",
+    "film_vectors",
+    "page_vectors",
+    "seen_or_heard",
+    "text_vectors",
+    "unit",
+]
+
+SHARED, OWN, DIMENSION = 1024, 1024, 3072
+_GROUP, _SENSES = 8, 5
+SENSE, WORDING = SHARED * _SENSES // _GROUP, SHARED * (_GROUP - _SENSES) // _GROUP
+
+# How much of a text's vector is sense and how much wording: what is stored has as much of both, which the heads are
+# trained with; a query looks at what can match (training/README.md has the figures that decided).
+STORED = (0.7, 0.714)
+_GAINS = MappingProxyType(
+    dict.fromkeys(Purpose, STORED)
+    | {
+        Purpose.GENERIC_RETRIEVAL: (0.3, 0.954),
+        Purpose.TEXT_RETRIEVAL: (0.15, 0.989),
+        Purpose.DOCUMENT_RETRIEVAL: (0.15, 0.989),
+    }
+)
+# The share of length that an image's or a sound's own 1,024 numbers have of the whole vector.
+_OWN_SHARE = 0.5
+# The weight of a page's looks beside its words, and of a film's sound beside its frames.
+_PAGE_LOOKS, _FILM_SOUND = np.float32(0.4), np.float32(0.6)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length one; rows of zeros stay so."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
+
+
+def text_vectors(sense: np.ndarray, wording: np.ndarray, purpose: Purpose) -> np.ndarray:
+    """Vectors float32 [n, 3072] from sense [n, 640] and wording [n, 384], both of length one."""
+    sense_gain, wording_gain = _GAINS[purpose]
+    groups = np.zeros((len(sense), DIMENSION // _GROUP, _GROUP), np.float32)
+    shared = groups[:, : SHARED // _GROUP]
+    shared[:, :, :_SENSES] = sense_gain * sense.reshape(len(sense), -1, _SENSES)
+    shared[:, :, _SENSES:] = wording_gain * wording.reshape(len(sense), -1, _GROUP - _SENSES)
+    return groups.reshape(len(sense), DIMENSION)
+
+
+def seen_or_heard(shared: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
+    """Vectors float32 [n, 3072] of images (place 0) or sounds (place 1) from two parts [n, 1024] of length one."""
+    vectors = np.zeros((len(shared), DIMENSION), np.float32)
+    vectors[:, :SHARED] = np.float32(np.sqrt(1 - _OWN_SHARE**2)) * shared
+    start = SHARED + place * OWN
+    vectors[:, start : start + OWN] = np.float32(_OWN_SHARE) * own
+    return vectors
+
+
+def page_vectors(looks: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Vectors of pages [n, 3072] from those of their picture and of their text."""
+    return unit(_PAGE_LOOKS * looks + words)
+
+
+def film_vectors(frames: np.ndarray, sound: np.ndarray | None) -> np.ndarray:
+    """The vector of a film [1, 3072] from those of its frames [n, 3072] and of its sound [1, 3072], if it has one."""
+    seen = unit(frames.mean(axis=0, keepdims=True))
+    return seen if sound is None else unit(seen + _FILM_SOUND * unit(sound))

@@ -1,0 +1,122 @@
+"""The head that puts sounds into the space of texts.
+
+A sound's vector starts as ConSE (Norouzi et al., ICLR 2014): AudioSet class probabilities times the vectors of the
+class names. A trained part corrects it. What teaches it: the probabilities of the network that was taught by mn04, the
+class names of kitchen20's training folds, and pairs of cuts from the same sound.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kilonova.models.mini.space import SHARED
+from training.heads import PREFIXES
+
+__all__ = ["AudioHead", "Sounds", "train"]
+
+
+class AudioHead(nn.Module):
+    """Tower features ``pooled`` [n, 384] and ``classes`` [n, 527] → the shared 1,024 numbers, of length one."""
+
+    def __init__(self, mean: Tensor, std: Tensor, names: Tensor) -> None:
+        super().__init__()
+        for name, value in (("mean", mean), ("std", std), ("names", names - names.mean(0)), ("base", names.mean(0))):
+            self.register_buffer(name, value)
+        self.power = nn.Parameter(torch.tensor(0.0))
+        self.first, self.norm = nn.Linear(len(mean), 512), nn.LayerNorm(512)
+        self.second = nn.Linear(512, SHARED)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def conse(self, classes: Tensor) -> Tensor:
+        """Class probabilities, sharpened and scaled to a sum of one, times the vectors of the names."""
+        weights = F.softmax(F.logsigmoid(classes) * (1 + F.softplus(self.power)), dim=1)
+        return weights @ self.names + self.base
+
+    def forward(self, pooled: Tensor, classes: Tensor) -> Tensor:
+        x = (torch.cat([pooled, classes], 1) - self.mean) / self.std
+        x = F.gelu(self.norm(self.first(F.dropout(x, 0.3, self.training))))
+        correction = self.second(F.dropout(x, 0.3, self.training))
+        return F.normalize(self.conse(classes) + correction, dim=1)
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Features of two cuts of n sounds.
+
+    Attributes:
+        pooled: float32 [n, 2, 384]; classes: [n, 2, 527].
+        labels: int64 [n], the row of the sound's own name among the extra names, -1 where it has none.
+    """
+
+    pooled: Tensor
+    classes: Tensor
+    labels: Tensor
+
+
+def _against(vectors: Tensor, names: Tensor, wanted: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of the softmax over names with wanted shares [n, names], mean over the prefixes."""
+    total = torch.zeros(())
+    for size in PREFIXES:
+        scores = scale * F.normalize(vectors[:, :size], dim=1) @ F.normalize(names[:, :size], dim=1).T
+        total = total + F.cross_entropy(scores, wanted)
+    return total / len(PREFIXES)
+
+
+def _pairs(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    total, target = torch.zeros(()), torch.arange(len(left))
+    for size in PREFIXES:
+        scores = scale * F.normalize(left[:, :size], dim=1) @ F.normalize(right[:, :size], dim=1).T
+        total = total + (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+    return total / len(PREFIXES)
+
+
+def train(sounds: Sounds, names: Tensor, extra: list[Tensor], steps: int, seed: int) -> AudioHead:
+    """Train the head.
+
+    Args:
+        sounds: what to learn from.
+        names: vectors [527, 1024] of AudioSet's class names.
+        extra: vectors [k, 1024] of the k labels' names, once for each language.
+        steps: how many batches.
+        seed: of everything random.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    joined = torch.cat([sounds.pooled, sounds.classes], 2).flatten(0, 1)
+    head = AudioHead(joined.mean(0), joined.std(0) + 1e-2, names)
+    scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    optimizer = torch.optim.AdamW([*head.parameters(), scale], lr=1e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
+    averaged = copy.deepcopy(head)
+    labelled = np.flatnonzero(sounds.labels.numpy() >= 0)
+    for step in range(1, steps + 1):
+        rows = np.concatenate(
+            [rng.choice(len(sounds.labels), 384, replace=False), rng.choice(labelled, 128, replace=False)]
+        )
+        both = [head(sounds.pooled[rows, cut], sounds.classes[rows, cut]) for cut in (0, 1)]
+        factor = scale.exp().clamp(max=100)
+        shares = torch.sigmoid(sounds.classes[rows, 0]) ** 2
+        loss = _against(both[0], names, shares / shares.sum(1, keepdim=True), factor)
+        vectors, labels = both[0][384:], sounds.labels[rows[384:]]
+        for language in extra:
+            wanted = F.one_hot(labels, len(language) + len(names)).float()
+            loss = loss + 0.5 / len(extra) * _against(vectors, torch.cat([language, names]), wanted, factor)
+        loss = loss + 0.3 * _pairs(both[0][:384], both[1][:384], 20.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            for mean, value in zip(averaged.parameters(), head.parameters(), strict=True):
+                mean.lerp_(value, 1 - min(0.99, step / (step + 10)))
+        if step % 100 == 0:
+            print(f"{step}/{steps} loss {loss.item():.3f}", flush=True)
+    return averaged.eval()

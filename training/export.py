@@ -1,0 +1,141 @@
+"""The trained heads as ONNX files with int8 weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+from torch import Tensor, nn
+
+from kilonova.models.mini.space import OWN, SENSE, SHARED, WORDING
+from training.audio_head import AudioHead
+from training.graph import MS, Graph
+from training.heads import ImageHead, TextHead
+
+__all__ = ["audio_head", "image_head", "text_head"]
+
+
+def _array(value: Tensor | None) -> np.ndarray:
+    assert value is not None
+    return value.detach().numpy().astype(np.float32)
+
+
+def _linear(graph: Graph, name: str, value: str, layer: nn.Linear) -> str:
+    bias = _array(layer.bias) if layer.bias is not None else np.zeros(layer.out_features, np.float32)
+    return graph.linear(name, value, _array(layer.weight).T, bias)
+
+
+def _norm(graph: Graph, name: str, value: str, layer: nn.LayerNorm) -> str:
+    parts = [graph.constant(f"{name}.w", _array(layer.weight)), graph.constant(f"{name}.b", _array(layer.bias))]
+    return graph.node("LayerNormalization", [value, *parts], f"{name}.out", axis=-1, epsilon=layer.eps)
+
+
+def _mlp(graph: Graph, name: str, value: str, mlp: nn.Module) -> str:
+    hidden = _norm(graph, f"{name}.norm", _linear(graph, f"{name}.first", value, mlp.first), mlp.norm)
+    out = _linear(graph, f"{name}.second", graph.node("Gelu", [hidden], f"{name}.gelu", MS), mlp.second)
+    if mlp.skip is None:
+        return out
+    return graph.node("Add", [out, _linear(graph, f"{name}.skip", value, mlp.skip)], f"{name}.sum")
+
+
+def _unit(graph: Graph, name: str, value: str) -> str:
+    return graph.node("LpNormalization", [value], name, axis=-1, p=2)
+
+
+def _standard(graph: Graph, name: str, value: str, mean: np.ndarray, std: np.ndarray) -> str:
+    value = graph.node("Sub", [value, graph.constant(f"{name}.mean", mean)], f"{name}.centred")
+    return graph.node("Mul", [value, graph.constant(f"{name}.scale", 1 / std)], f"{name}.standard")
+
+
+def text_head(head: TextHead) -> onnx.ModelProto:
+    """``pooled`` [n, 384] → ``sense`` [n, 640] and ``wording`` [n, 384], of length one."""
+    graph = Graph()
+    _unit(
+        graph,
+        "sense",
+        _mlp(graph, "mlp", _standard(graph, "in", "pooled", _array(head.mean), _array(head.std)), head.mlp),
+    )
+    centred = graph.node(
+        "Sub", [_unit(graph, "e5", "pooled"), graph.constant("center", _array(head.center))], "centred"
+    )
+    rotated = graph.node("MatMul", [centred, graph.constant("rotation", _array(head.rotation))], "rotated")
+    _unit(graph, "wording", rotated)
+    return graph.model(
+        "kilonova-mini-text-head",
+        {"pooled": (TensorProto.FLOAT, ["n", WORDING])},
+        {"sense": ["n", SENSE], "wording": ["n", WORDING]},
+    )
+
+
+def image_head(head: ImageHead, own: np.ndarray) -> onnx.ModelProto:
+    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384], ``classes`` [n, 1000] → ``shared``, ``own`` [n, 1024], both unit.
+
+    Args:
+        head: the trained part.
+        own: float32 [2048, 1024], what the standardised features are multiplied with for the image's own numbers.
+    """
+    graph = Graph()
+    standard = _standard(graph, "in", "pooled", _array(head.mean), _array(head.std))
+    found = _mlp(graph, "mlp", standard, head.mlp)
+    ones = [graph.constant("tokens.w", np.ones(384, np.float32)), graph.constant("tokens.b", np.zeros(384, np.float32))]
+    tokens = graph.node("LayerNormalization", ["tokens", *ones], "tokens.norm", axis=-1, epsilon=1e-5)
+    tokens = graph.node("Add", [tokens, graph.constant("position", _array(head.position))], "tokens.placed")
+    keys = graph.node("MatMul", [tokens, graph.constant("keys", _array(head.keys.weight).T)], "tokens.keys")
+    weights = graph.node(
+        "Transpose", [graph.node("Softmax", [keys], "tokens.soft", axis=1)], "tokens.weights", perm=[0, 2, 1]
+    )
+    looked = graph.node("MatMul", [weights, _linear(graph, "values", tokens, head.values)], "tokens.looked")
+    flat = graph.node("Flatten", [looked], "tokens.flat", axis=1)
+    looked = _linear(graph, "out", graph.node("Gelu", [flat], "tokens.gelu", MS), head.out)
+    seen = graph.node("Add", [found, looked], "seen")
+    sharp = graph.node(
+        "Mul", ["classes", graph.constant("sharpness", np.float32(np.exp(head.sharpness.item())))], "sharp"
+    )
+    names = graph.int8("names", _array(head.names) * np.float32(head.trust.item()), 1)
+    named = graph.node("MatMul", [graph.node("Softmax", [sharp], "shares", axis=1), names], "named")
+    _unit(graph, "shared", graph.node("Add", [seen, named], "sum"))
+    _unit(graph, "own", graph.node("MatMul", [standard, graph.int8("own.weight", own, 1)], "own.product"))
+    return graph.model(
+        "kilonova-mini-image-head",
+        {
+            "pooled": (TensorProto.FLOAT, ["n", 2048]),
+            "tokens": (TensorProto.FLOAT, ["n", 36, 384]),
+            "classes": (TensorProto.FLOAT, ["n", 1000]),
+        },
+        {"shared": ["n", SHARED], "own": ["n", OWN]},
+    )
+
+
+def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
+    """``pooled`` [n, 384], ``texture`` [n, 768] and ``classes`` [n, 527] → ``shared`` and ``own`` [n, 1024].
+
+    Args:
+        head: the trained part.
+        mean: of textures, [768]; the sound's own numbers are its standardised texture, filled with zeros.
+        std: likewise.
+    """
+    graph = Graph()
+    joined = graph.node("Concat", ["pooled", "classes"], "joined", axis=1)
+    value = _linear(graph, "first", _standard(graph, "in", joined, _array(head.mean), _array(head.std)), head.first)
+    hidden = graph.node("Gelu", [_norm(graph, "norm", value, head.norm)], "gelu", MS)
+    correction = _linear(graph, "second", hidden, head.second)
+    power = np.float32(1 + np.log1p(np.exp(head.power.item())))
+    # log sigmoid(x) = -softplus(-x)
+    logs = graph.node("Softplus", [graph.node("Neg", ["classes"], "negative")], "logs")
+    weights = graph.node(
+        "Softmax", [graph.node("Mul", [logs, graph.constant("power", -power)], "sharp")], "weights", axis=1
+    )
+    names = graph.node("MatMul", [weights, graph.int8("names", _array(head.names), 1)], "named")
+    conse = graph.node("Add", [names, graph.constant("base", _array(head.base))], "conse")
+    _unit(graph, "shared", graph.node("Add", [conse, correction], "sum"))
+    own = _unit(graph, "own.unit", _standard(graph, "own", "texture", _array(mean), _array(std)))
+    graph.node("Pad", [own, graph.constant("own.pads", np.array([0, 0, 0, OWN - len(mean)]))], "own")
+    return graph.model(
+        "kilonova-mini-audio-head",
+        {
+            "pooled": (TensorProto.FLOAT, ["n", 384]),
+            "texture": (TensorProto.FLOAT, ["n", 768]),
+            "classes": (TensorProto.FLOAT, ["n", 527]),
+        },
+        {"shared": ["n", SHARED], "own": ["n", OWN]},
+    )

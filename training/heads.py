@@ -1,0 +1,206 @@
+"""The heads that put text and images into one space, trained together on frozen features.
+
+Contrastive training with symmetric InfoNCE (Radford et al., CLIP, ICML 2021) on the prefixes of 256, 384 and 1,024
+numbers at once (Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022). A text's vector has a trained
+part and a fixed one, the encoder's own principal components (``kilonova.models.mini.space``).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kilonova.models.mini.space import SENSE, SHARED, STORED, WORDING
+
+__all__ = ["PREFIXES", "Group", "ImageHead", "TextHead", "shared_text", "train"]
+
+PREFIXES = (256, 384, 1024)
+
+
+class _Mlp(nn.Module):
+    def __init__(self, inside: int, hidden: int, outside: int, drop: tuple[float, float], skip: bool) -> None:
+        super().__init__()
+        self.first, self.norm, self.second = nn.Linear(inside, hidden), nn.LayerNorm(hidden), nn.Linear(hidden, outside)
+        self.skip = nn.Linear(inside, outside, bias=False) if skip else None
+        self.drop = drop
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.dropout(x, self.drop[0], self.training)
+        y = self.second(F.dropout(F.gelu(self.norm(self.first(x))), self.drop[1], self.training))
+        return y + self.skip(x) if self.skip is not None else y
+
+
+class TextHead(nn.Module):
+    """e5 vectors [n, 384] → sense [n, 640] and wording [n, 384], both of length one."""
+
+    def __init__(self, mean: Tensor, std: Tensor, center: Tensor, rotation: Tensor) -> None:
+        super().__init__()
+        for name, value in (("mean", mean), ("std", std), ("center", center), ("rotation", rotation)):
+            self.register_buffer(name, value)
+        self.mlp = _Mlp(WORDING, 1024, SENSE, (0.15, 0.3), skip=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        sense = F.normalize(self.mlp((x - self.mean) / self.std), dim=1)
+        return sense, F.normalize((F.normalize(x, dim=1) - self.center) @ self.rotation, dim=1)
+
+
+class ImageHead(nn.Module):
+    """Tower features ``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] → the shared 1,024
+    numbers, of length one.
+
+    Three things are added up: what a network makes of the pooled features; what four learned questions find among the
+    tokens (attention pooling); and ConSE (Norouzi et al., ICLR 2014), class probabilities times the vectors of
+    ImageNet's class names, which knows a thousand things that no caption names.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, queries: int = 4) -> None:
+        super().__init__()
+        self.register_buffer("names", torch.zeros(1000, SHARED))
+        self.sharpness, self.trust = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(1.0))
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.mlp = _Mlp(len(mean), 1024, SHARED, (0.4, 0.5), skip=False)
+        width = 128
+        self.position = nn.Parameter(torch.zeros(36, 384))
+        self.keys, self.values = nn.Linear(384, queries, bias=False), nn.Linear(384, width)
+        self.out = nn.Linear(queries * width, SHARED)
+
+    def forward(self, pooled: Tensor, tokens: Tensor, classes: Tensor) -> Tensor:
+        found = self.mlp((pooled - self.mean) / self.std)
+        tokens = F.layer_norm(tokens, (384,)) + self.position
+        weights = self.keys(tokens).softmax(1)
+        looked = (weights.transpose(1, 2) @ self.values(tokens)).flatten(1)
+        seen = found + self.out(F.dropout(F.gelu(looked), 0.4, self.training))
+        return F.normalize(seen + self.trust * (classes * self.sharpness.exp()).softmax(1) @ self.names, dim=1)
+
+    def learn_names(self, text_head: TextHead, names: Tensor) -> None:
+        """Take the vectors of the class names, e5 vectors [1000, 384], from a text head."""
+        with torch.no_grad():
+            vectors = shared_text(*text_head(names))
+            self.names.copy_(vectors - vectors.mean(0))
+
+
+def shared_text(sense: Tensor, wording: Tensor, gains: tuple[float, float] = STORED) -> Tensor:
+    """The shared 1,024 numbers of texts: five of sense, three of wording, and so on."""
+    parts = [gains[0] * sense.view(len(sense), -1, 5), gains[1] * wording.view(len(sense), -1, 3)]
+    return torch.cat(parts, 2).flatten(1)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that are drawn from together.
+
+    Attributes:
+        pooled: float32 [n, 2048]; tokens: float16 [n, 36, 384]; classes: float16 [n, 1000].
+        captions: for each picture the rows of its captions, one list for each language.
+        share: pictures of this group in a batch.
+        languages: how the two captions of a step are drawn: (0, 1) is always those two; None is any two.
+    """
+
+    pooled: Tensor
+    tokens: Tensor
+    classes: Tensor
+    captions: Sequence[Sequence[Sequence[int]]]
+    share: int
+    languages: tuple[int, int] | None = None
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of pictures [share], and rows of two captions for each [share, 2]."""
+        rows = rng.permutation(len(self.captions))[: self.share]
+        texts = np.empty((len(rows), 2), np.int64)
+        for place, row in enumerate(rows):
+            offered = self.captions[row]
+            pair = self.languages or rng.choice(len(offered), 2, replace=len(offered) < 2)
+            for side, language in enumerate(pair):
+                texts[place, side] = offered[language][rng.integers(len(offered[language]))]
+        return rows, texts
+
+
+def _info_nce(left: Tensor, right: Tensor, scale: Tensor, same: Tensor) -> Tensor:
+    """Mean over the prefixes; ``same`` marks pairs off the diagonal that are not wrong."""
+    target, total = torch.arange(len(left)), torch.zeros(())
+    for size in PREFIXES:
+        scores = scale * F.normalize(left[:, :size], dim=1) @ F.normalize(right[:, :size], dim=1).T
+        scores = scores.masked_fill(same, -1e4)
+        total = total + (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+    return total / len(PREFIXES)
+
+
+def _same(texts: Tensor) -> Tensor:
+    return (texts[:, None] == texts[None]) & ~torch.eye(len(texts), dtype=torch.bool)
+
+
+def train(
+    groups: Sequence[Group],
+    texts: Sequence[Tensor],
+    names: Tensor,
+    wording: tuple[Tensor, Tensor],
+    steps: int,
+    seed: int,
+) -> tuple[TextHead, ImageHead]:
+    """Train both heads.
+
+    Args:
+        groups: the pictures.
+        texts: e5 vectors float32 [captions, 384], once for each prompt.
+        names: e5 vectors [1000, 384] of ImageNet's class names.
+        wording: center [384] and rotation [384, 384] of the fixed part (``training.wording``).
+        steps: how many batches.
+        seed: of everything random.
+
+    Returns:
+        The heads with exponentially averaged weights.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    pooled, every = torch.cat([group.pooled for group in groups]), torch.cat(list(texts))
+    text_head = TextHead(every.mean(0), every.std(0) + 1e-4, *wording)
+    image_head = ImageHead(pooled.mean(0), pooled.std(0) + 1e-3)
+    model = nn.ModuleList([text_head, image_head])
+    scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    optimizer = torch.optim.AdamW([*model.parameters(), scale], lr=1e-3, weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1, step / 50) * 0.5 * (1 + math.cos(math.pi * min(1, step / steps)))
+    )
+    averaged = copy.deepcopy(model)
+    model.train()
+    for step in range(1, steps + 1):
+        image_head.learn_names(text_head.eval(), names)
+        text_head.train()
+        drawn = [group.draw(rng) for group in groups]
+        pairs = list(zip(groups, drawn, strict=True))
+        images = image_head(
+            torch.cat([group.pooled[rows] for group, (rows, _) in pairs]),
+            torch.cat([group.tokens[rows] for group, (rows, _) in pairs]).float(),
+            torch.cat([group.classes[rows] for group, (rows, _) in pairs]).float(),
+        )
+        captions = torch.from_numpy(np.concatenate([found for _, found in drawn]))
+        chosen = torch.from_numpy(rng.integers(len(texts), size=captions.shape))
+        vectors = torch.stack([every_prompt[captions] for every_prompt in texts])
+        sides = [
+            shared_text(*text_head(vectors[chosen[:, side], torch.arange(len(captions)), side])) for side in (0, 1)
+        ]
+        factor = scale.exp().clamp(max=100)
+        loss = sum(_info_nce(images, sides[side], factor, _same(captions[:, side])) for side in (0, 1))
+        loss = loss + 0.2 * _info_nce(sides[0], sides[1], factor, _same(captions[:, 0]) | _same(captions[:, 1]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        keep = min(0.99, step / (step + 10))
+        with torch.no_grad():
+            for mean, value in zip(averaged.parameters(), model.parameters(), strict=True):
+                mean.lerp_(value, 1 - keep)
+        if step % 50 == 0:
+            told = f"temperature {1 / factor.item():.3f} trust {image_head.trust.item():.2f}"
+            print(f"{step}/{steps} loss {loss.item():.3f} {told}", flush=True)
+    averaged.eval()
+    averaged[1].learn_names(averaged[0], names)  # type: ignore[operator]
+    return averaged[0], averaged[1]  # type: ignore[return-value]
