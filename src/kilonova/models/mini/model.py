@@ -138,9 +138,9 @@ class _Heads:
     """The trained heads: features to vectors."""
 
     def __init__(self, weights: Path) -> None:
-        self._text = open_session(weights / "text_head.onnx")
-        self._image = open_session(weights / "image_head.onnx")
-        self._audio = open_session(weights / "audio_head.onnx")
+        self._text = open_session(weights / "text_head.onnx", threads=1)
+        self._image = open_session(weights / "image_head.onnx", threads=1)
+        self._audio = open_session(weights / "audio_head.onnx", threads=1)
 
     def text(self, pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sense, wording = self._text.run(["sense", "wording"], {"pooled": pooled})
