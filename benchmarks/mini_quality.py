@@ -150,11 +150,12 @@ def songs(options: argparse.Namespace) -> list[Line]:
     """Ten seconds of a track at 64 kbit/s among 300 tracks of thirty seconds."""
     model, rng = registry.load("kilonova-mini"), np.random.default_rng(0)
     tracks: list[np.ndarray] = []
-    for package in ("wesnoth-1.16-music", "asterisk-moh-opsound-wav", "supertux-data", "widelands-data", "flare-game"):
+    step = 40 * audio_data.RATE  # the cuts of one piece are ten seconds apart
+    for package in ("wesnoth-1.16-music", "asterisk-moh-opsound-wav", "supertux-data", "flare-game"):
         for path in sorted(sources.debian(options.work, package).rglob("*.[ow][ga][gv]")):
-            samples = audio_data.read(path, 200)
-            step = 40 * audio_data.RATE
-            tracks += [samples[at : at + 30 * audio_data.RATE] for at in range(0, len(samples) - step, step)]
+            if path.stat().st_size > 400_000:  # music, not an effect
+                samples = audio_data.read(path, 200)
+                tracks += [samples[at : at + 30 * audio_data.RATE] for at in range(0, len(samples) - step, step)]
     tracks = [tracks[row] for row in rng.permutation(len(tracks))[:300]]
     cuts = []
     for track in tracks:
