@@ -14,14 +14,17 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps
+from sentencepiece import SentencePieceProcessor
 
+from kilonova.engine.engine import Engine
+from kilonova.engine.matryoshka import DIMENSIONS
 from kilonova.evaluation.metrics import Scores, score
 from kilonova.evaluation.run import Source, evaluate
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text
@@ -29,10 +32,12 @@ from kilonova.media.document import pages
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
+from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.space import unit
+from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from training import audio_data, questions, sources
 
-DIMENSIONS = (256, 384, 1024, 3072)
+_CACHE = 1 << 30  # bytes of vectors: those of the largest part
 QUESTIONS = Path(__file__).with_name("page_questions.tsv")
 Line = dict[str, object]
 
@@ -53,20 +58,31 @@ KITCHEN_ZH = {
 
 
 def measured(
-    pairs: Iterable[tuple[str, str]],
+    sets: dict[str, list[tuple[str, str]]],
     items: dict[str, Source],
     detail: Detail = Detail.STANDARD,
     others: Sequence[str] = (),
 ) -> list[Line]:
-    """Rows of ``kilonova eval`` for pairs of cells; a cell that is not among the items is a text."""
+    """Rows of ``kilonova eval`` for sets of pairs of cells; a cell that is not among the items is a text.
+
+    One engine serves all sets, and its cache keeps the media that they share from being embedded again.
+    """
 
     def read(cell: str) -> Source:
         return items[cell] if cell in items else Text(cell)
 
-    report = asyncio.run(evaluate(list(pairs), read, "kilonova-mini", DIMENSIONS, detail, others))
-    if report.failed:
-        raise SystemExit(f"failed: {report.failed}")
-    return list(report.as_dict()["results"])
+    async def run() -> list[Line]:
+        lines: list[Line] = []
+        async with Engine("kilonova-mini", cache_bytes=_CACHE) as engine:
+            await engine.ready()
+            for name, pairs in sets.items():
+                report = await evaluate(pairs, read, engine, DIMENSIONS, detail, others)
+                if report.failed:
+                    raise SystemExit(f"failed: {report.failed}")
+                lines += [{"set": name, **row} for row in report.as_dict()["results"]]
+        return lines
+
+    return asyncio.run(run())
 
 
 def photograph(path: Path) -> Encoded:
@@ -77,43 +93,39 @@ def flickr(options: argparse.Namespace) -> list[Line]:
     """Flickr8k's val split, 1,000 photographs."""
     pictures = [one for one in sources.flickr8k(options.shared) if one.split == "test"]
     items: dict[str, Source] = {str(one.path): photograph(one.path) for one in pictures}
-    lines = []
-    for language in ("en", "zh"):
-        pairs = [(caption, str(one.path)) for one in pictures for caption in one.captions[language]]
-        lines += [{"set": f"Flickr8k {language}", **row} for row in measured(pairs, items)]
-    return lines
+    return measured(_captioned("Flickr8k", pictures, ("en", "zh")), items)
 
 
 def stamps(options: argparse.Namespace) -> list[Line]:
     """The half of Tux Paint's stamps that did not teach."""
     pictures = [one for one in sources.stamps(options.work) if one.split == "test"]
     items: dict[str, Source] = {str(one.path): photograph(one.path) for one in pictures}
-    lines = []
-    for language in ("en", "zh", "de", "fr", "es", "ru", "ja", "ko", "pt", "it"):
-        pairs = [(text, str(one.path)) for one in pictures for text in one.captions.get(language, ())]
-        lines += [{"set": f"stamps {language}", **row} for row in measured(pairs, items)]
-    return lines
+    languages = ("en", "zh", "de", "fr", "es", "ru", "ja", "ko", "pt", "it")
+    return measured(_captioned("stamps", pictures, languages), items)
+
+
+def _captioned(
+    name: str, pictures: Sequence[sources.Picture], languages: Sequence[str]
+) -> dict[str, list[tuple[str, str]]]:
+    """Captions and the paths of their pictures, a set for each language."""
+    return {
+        f"{name} {language}": [(text, str(one.path)) for one in pictures for text in one.captions.get(language, ())]
+        for language in languages
+    }
 
 
 def faq(options: argparse.Namespace) -> list[Line]:
     """Questions of the Debian FAQ to their answers, ten languages, beside the text tower alone (e5)."""
-    lines: list[Line] = []
-    for language in questions.LANGUAGES:
-        found = questions.faq(options.work, language)
-        items: dict[str, Source] = {f"answer {n}": Text(answer) for n, (_, answer) in enumerate(found)}
-        rows = measured([(question, f"answer {n}") for n, (question, _) in enumerate(found)], items)
-        # the answers' cells and the questions are both texts; only the rows of questions are wanted
-        lines += [{"set": f"FAQ {language}", **row} for row in rows]
-        lines.append({"set": f"FAQ {language}, e5 alone", **_e5(found).as_dict()})
+    tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
+    pairs = {language: questions.faq(options.work, language) for language in questions.LANGUAGES}
+    lines = measured({f"FAQ {language}": found for language, found in pairs.items()}, {})
+    for language, found in pairs.items():
+        lines.append({"set": f"FAQ {language}, e5 alone", **_e5(tokenizer, tower, found).as_dict()})
     return lines
 
 
-def _e5(found: Sequence[tuple[str, str]]) -> Scores:
+def _e5(tokenizer: SentencePieceProcessor, tower: TextTower, found: Sequence[tuple[str, str]]) -> Scores:
     """What the frozen text tower finds by itself, both ways like ``evaluate``."""
-    from kilonova.models.mini.session import weights_folder
-    from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
-
-    tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
 
     def vectors(prompt: str, texts: Sequence[str]) -> np.ndarray:
         return unit(tower([tokenizer.encode(prompt + spaced(text)) for text in texts]))
@@ -237,8 +249,8 @@ def documents(options: argparse.Namespace) -> list[Line]:
         for place, number in enumerate(sorted(wanted)):
             page = found[number]
             items[f"{manual} {number}"] = Image(page.pixels, page.detail, None if place % 3 == 0 else page.text)
-    rows = measured(pairs, items, Detail.DOCUMENT, [*items])
-    return [{"set": f"pages ({len(items)})", **row} for row in rows if row["query"] == "text"]
+    rows = measured({f"pages ({len(items)})": pairs}, items, Detail.DOCUMENT, [*items])
+    return [row for row in rows if row["query"] == "text"]
 
 
 def _plain(text: str) -> str:

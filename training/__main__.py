@@ -15,7 +15,6 @@ import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from kilonova.models.mini.space import SHARED
@@ -45,14 +44,6 @@ KITCHEN = {
     "stove-burner": ("lighting a stove burner", "点燃炉灶"), "stove-fan": ("a kitchen extractor fan", "抽油烟机"),
     "sweep": ("sweeping the floor", "扫地"), "water-flowing": ("running tap water", "流水"),
 }  # fmt: skip
-
-
-def _white(image: Image.Image) -> Image.Image:
-    """RGB with transparent parts on white, as the server decodes images."""
-    layer = image.convert("RGBA")
-    ground = Image.new("RGBA", layer.size, "white")
-    ground.alpha_composite(layer)
-    return ground.convert("RGB")
 
 
 def towers(work: Path, shared: Path, out: Path) -> None:
@@ -118,7 +109,7 @@ def group(
     rows = captions.add(name, [text for one in wanted for texts in one for text in texts], both=photographs)
     kept = [index for index, one in enumerate(wanted) if one]
     paths = [pictures[index].path for index in kept]
-    found = cached(work / "features", name, [path.name for path in paths], lambda: image_features(out, paths, _white))
+    found = cached(work / "features", name, [path.name for path in paths], lambda: image_features(out, paths))
     return heads.Group(
         torch.from_numpy(found["pooled"].astype(np.float32)),
         torch.from_numpy(found["tokens"]),

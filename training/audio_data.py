@@ -130,9 +130,11 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
                 if package in ("tuxpaint-stamps-default", "ktuberling-data"):
                     left = _SPOKEN
                 for samples in pool.map(read, *zip(*group, strict=True), chunksize=8):
-                    if left > 0 and len(samples) >= RATE // 5 and float(np.abs(samples).max()) > 1e-3:
+                    if len(samples) >= RATE // 5 and float(np.abs(samples).max()) > 1e-3:
                         sounds.append((samples.clip(-1, 1) * 32767).astype(np.int16))
                         left -= len(samples) / RATE
+                        if left <= 0:  # leaving the loop cancels what is not decoded yet
+                            break
         starts = np.concatenate([[0], np.cumsum([len(sound) for sound in sounds])])
         part = place.with_suffix(".part.npz")
         np.savez(part, samples=np.concatenate(sounds), starts=starts)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kilonova.models.mini.space import SHARED
-from training.heads import PREFIXES
+from training.heads import PREFIXES, info_nce
 
 __all__ = ["AudioHead", "Sounds", "train"]
 
@@ -70,14 +70,6 @@ def _against(vectors: Tensor, names: Tensor, wanted: Tensor, scale: Tensor) -> T
     return total / len(PREFIXES)
 
 
-def _pairs(left: Tensor, right: Tensor, scale: float) -> Tensor:
-    total, target = torch.zeros(()), torch.arange(len(left))
-    for size in PREFIXES:
-        scores = scale * F.normalize(left[:, :size], dim=1) @ F.normalize(right[:, :size], dim=1).T
-        total = total + (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
-    return total / len(PREFIXES)
-
-
 def train(sounds: Sounds, names: Tensor, extra: list[Tensor], steps: int, seed: int) -> AudioHead:
     """Train the head.
 
@@ -109,7 +101,7 @@ def train(sounds: Sounds, names: Tensor, extra: list[Tensor], steps: int, seed: 
         for language in extra:
             wanted = F.one_hot(labels, len(language) + len(names)).float()
             loss = loss + 0.5 / len(extra) * _against(vectors, torch.cat([language, names]), wanted, factor)
-        loss = loss + 0.3 * _pairs(both[0][:384], both[1][:384], 20.0)
+        loss = loss + 0.3 * info_nce(both[0][:384], both[1][:384], 20.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -22,13 +22,21 @@ __all__ = ["Features", "cached", "image_features", "sound_features", "text_featu
 Features = dict[str, np.ndarray]
 
 
-def image_features(weights: Path, paths: Sequence[Path], change: Callable[[Image.Image], Image.Image]) -> Features:
-    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] of image files after ``change``."""
+def _white(image: Image.Image) -> Image.Image:
+    """RGB with transparent parts on white, as the server decodes images."""
+    layer = image.convert("RGBA")
+    ground = Image.new("RGBA", layer.size, "white")
+    ground.alpha_composite(layer)
+    return ground.convert("RGB")
+
+
+def image_features(weights: Path, paths: Sequence[Path]) -> Features:
+    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] of image files."""
     tower = ImageTower(weights)
 
     def load(path: Path) -> Squares:
         with Image.open(path) as image:
-            return squares(np.asarray(change(image)))
+            return squares(np.asarray(_white(image)))
 
     with ThreadPoolExecutor(2) as pool:
         starts = track(range(0, len(paths), 16), "images")

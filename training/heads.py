@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kilonova.models.mini.space import SENSE, SHARED, STORED, WORDING
 
-__all__ = ["PREFIXES", "Group", "ImageHead", "TextHead", "shared_text", "train"]
+__all__ = ["PREFIXES", "Group", "ImageHead", "TextHead", "info_nce", "shared_text", "train"]
 
 PREFIXES = (256, 384, 1024)
 
@@ -123,12 +123,13 @@ class Group:
         return rows, texts
 
 
-def _info_nce(left: Tensor, right: Tensor, scale: Tensor, same: Tensor) -> Tensor:
-    """Mean over the prefixes; ``same`` marks pairs off the diagonal that are not wrong."""
+def info_nce(left: Tensor, right: Tensor, scale: Tensor | float, same: Tensor | None = None) -> Tensor:
+    """Symmetric InfoNCE, mean over the prefixes; ``same`` marks pairs off the diagonal that are not wrong."""
     target, total = torch.arange(len(left)), torch.zeros(())
     for size in PREFIXES:
         scores = scale * F.normalize(left[:, :size], dim=1) @ F.normalize(right[:, :size], dim=1).T
-        scores = scores.masked_fill(same, -1e4)
+        if same is not None:
+            scores = scores.masked_fill(same, -1e4)
         total = total + (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
     return total / len(PREFIXES)
 
@@ -188,8 +189,8 @@ def train(
             shared_text(*text_head(vectors[chosen[:, side], torch.arange(len(captions)), side])) for side in (0, 1)
         ]
         factor = scale.exp().clamp(max=100)
-        loss = sum(_info_nce(images, sides[side], factor, _same(captions[:, side])) for side in (0, 1))
-        loss = loss + 0.2 * _info_nce(sides[0], sides[1], factor, _same(captions[:, 0]) | _same(captions[:, 1]))
+        loss = sum(info_nce(images, sides[side], factor, _same(captions[:, side])) for side in (0, 1))
+        loss = loss + 0.2 * info_nce(sides[0], sides[1], factor, _same(captions[:, 0]) | _same(captions[:, 1]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

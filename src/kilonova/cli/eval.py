@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,7 @@ def evaluate(
 
         kilonova eval scans --detail DOCUMENT_IMAGE --pairs questions.tsv
     """
+    from kilonova.engine.engine import Engine
     from kilonova.engine.matryoshka import DIMENSIONS
     from kilonova.evaluation.run import evaluate as measure
     from kilonova.evaluation.run import read_pairs
@@ -52,9 +54,14 @@ def evaluate(
     if not set(dimensions) <= set(DIMENSIONS):
         raise typer.BadParameter(f"{dimensions} are not all among {DIMENSIONS}.", param_hint="--dimension")
     lines = read_pairs(pairs or folder / "pairs.tsv")
-    report = asyncio.run(
-        measure(lines, lambda cell: _read(folder, cell, detail), model, dimensions, detail, track=_track(as_json))
-    )
+
+    async def run() -> Report:
+        async with Engine(model) as engine:
+            await engine.ready()
+            read = partial(_read, folder, detail)
+            return await measure(lines, read, engine, dimensions, detail, track=_track(as_json))
+
+    report = asyncio.run(run())
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
     else:
@@ -66,7 +73,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _read(folder: Path, cell: str, detail: Detail) -> Text | Encoded | Image:
+def _read(folder: Path, detail: Detail, cell: str) -> Text | Encoded | Image:
     from kilonova.cli.embed import read_file
 
     if page := re.fullmatch(r"(.+\.pdf)#page=(\d+)", cell, re.IGNORECASE):

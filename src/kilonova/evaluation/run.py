@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import cut
 from kilonova.evaluation.metrics import Scores, score
 from kilonova.media.content import Detail, Encoded, Image, Modality, Text
@@ -19,7 +18,7 @@ from kilonova.models.card import Purpose
 from kilonova.wire.errors import KilonovaError, Validation
 
 if TYPE_CHECKING:
-    from kilonova.engine.engine import Embedding
+    from kilonova.engine.engine import Embedding, Engine
 
 __all__ = ["Report", "Row", "evaluate", "read_pairs"]
 
@@ -89,7 +88,7 @@ def read_pairs(path: Path) -> list[Pair]:
 async def evaluate(
     pairs: Sequence[Pair],
     read: Callable[[str], Source],
-    model: str,
+    engine: Engine,
     dimensions: Sequence[int],
     detail: Detail = Detail.STANDARD,
     others: Sequence[str] = (),
@@ -100,7 +99,7 @@ async def evaluate(
     Args:
         pairs: queries and their targets; each cell is a text or a name that ``read`` knows.
         read: gives a cell's input; what it raises is listed as failed.
-        model: the model's name.
+        engine: the running model; with a cache it embeds once what several calls share.
         dimensions: lengths of vectors to measure.
         detail: how images are looked at; with DOCUMENT_IMAGE the queries' purpose is DOCUMENT_RETRIEVAL.
         others: cells that nothing should find and that stand in every gallery of their modality.
@@ -123,26 +122,24 @@ async def evaluate(
     vectors: dict[tuple[Purpose, str], np.ndarray] = {}
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(engine: Engine, purpose: Purpose, cell: str) -> Embedding | KilonovaError | None:
+    async def one(purpose: Purpose, cell: str) -> Embedding | KilonovaError | None:
         async with places:
             try:
                 return await engine.embed(sources[cell], purpose, max(dimensions))
             except KilonovaError as error:
                 return error
 
-    async with Engine(model, queue=_AT_ONCE) as engine:
-        await engine.ready()
-        tasks = [(key, asyncio.create_task(one(engine, *key))) for key in sorted(purposes)]
-        try:
-            for key, task in track(tasks):
-                found = await task
-                if isinstance(found, KilonovaError):
-                    failed[key[1]] = str(found)
-                elif found is not None:
-                    vectors[key] = found.vector
-        finally:
-            for _, task in tasks:
-                task.cancel()
+    tasks = [(key, asyncio.create_task(one(*key))) for key in sorted(purposes)]
+    try:
+        for key, task in track(tasks):
+            found = await task
+            if isinstance(found, KilonovaError):
+                failed[key[1]] = str(found)
+            elif found is not None:
+                vectors[key] = found.vector
+    finally:
+        for _, task in tasks:
+            task.cancel()
     distractors = [(cell, sources[cell].modality) for cell in others if (Purpose.GENERIC_INDEX, cell) in vectors]
     return Report(_rows(wanted, vectors, dimensions, detail, distractors), failed)
 

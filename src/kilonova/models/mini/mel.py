@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 __all__ = ["FRAMES_PER_SECOND", "MEL_BANDS", "RATE", "log_mel", "mel_filters", "window"]
@@ -14,11 +16,13 @@ _TOP = 15_000.0  # Hz
 _CHUNK = 512  # frames transformed at once, which bounds the memory of long sounds
 
 
+@cache
 def window() -> np.ndarray:
     """The symmetric Hann window, float32 [800]."""
     return np.hanning(_WINDOW).astype(np.float32)
 
 
+@cache
 def mel_filters() -> np.ndarray:
     """Kaldi's mel filters, float32 [128, 513]: triangles on the scale 1127 ln(1 + f / 700), from 0 to 15 kHz."""
     edges = np.linspace(0.0, _mel(_TOP), MEL_BANDS + 2)
