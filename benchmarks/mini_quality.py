@@ -14,7 +14,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import av
@@ -35,7 +35,7 @@ from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.space import unit
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
-from training import audio_data, questions, sources
+from training import audio_data, questions, sound_classes, sources
 
 _CACHE = 1 << 30  # bytes of vectors: those of the largest part
 QUESTIONS = Path(__file__).with_name("page_questions.tsv")
@@ -139,22 +139,51 @@ def _e5(tokenizer: SentencePieceProcessor, tower: TextTower, found: Sequence[tup
 
 def kitchen(options: argparse.Namespace) -> list[Line]:
     """kitchen20's fold 4 by class name among its 20 classes."""
+    clips = [(audio_data.read(path, 30), label) for path, label in audio_data.kitchen20(options.shared, (4,))]
+    return _by_name("kitchen20 fold 4", clips, {label: (KITCHEN_EN[label], KITCHEN_ZH[label]) for label in KITCHEN_EN})
+
+
+def environment(options: argparse.Namespace) -> list[Line]:
+    """Twenty classes of environmental sounds that no label taught."""
+    clips = [(audio_data.read(path, 30), label) for path, label in sound_classes.test_clips(options.work)]
+    names = {label: (english, chinese) for label, (english, chinese, _) in sound_classes.CLASSES.items()}
+    return _by_name(f"environmental sounds ({len(clips)} clips)", clips, names)
+
+
+def kinds(options: argparse.Namespace) -> list[Line]:
+    """Speech of people, music, silence and noise; the speech and the music are in no training package."""
+    rng, rate = np.random.default_rng(0), audio_data.RATE
+    clips: list[tuple[np.ndarray, str]] = []
+    for language in ("en", "es", "fr", "it", "ru"):
+        root = sources.debian(options.work, f"asterisk-core-sounds-{language}-wav")
+        spoken = sorted(path for path in root.rglob("*.wav") if path.stat().st_size > 40_000)
+        clips += [(audio_data.read(spoken[row], 10), "speech") for row in rng.permutation(len(spoken))[:12]]
+    for path in sorted(sources.debian(options.work, "openclonk-data").rglob("*.ogg")):
+        samples = audio_data.read(path, 150)
+        clips += [(samples[at : at + 10 * rate], "music") for at in range(0, len(samples) - 10 * rate, 20 * rate)]
+    for index in range(40):
+        spectrum = rng.normal(size=5 * rate // 2 + 1) + 1j * rng.normal(size=5 * rate // 2 + 1)
+        noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** (index % 4 / 3), 5 * rate)
+        level = 10 ** rng.uniform(-1.5, -0.2) if index % 2 else 10 ** rng.uniform(-6, -4.5)
+        clips.append(((noise / np.abs(noise).max() * level).astype(np.float32), "noise" if index % 2 else "silence"))
+    names = {"speech": ("someone speaking", "有人说话"), "music": ("music", "音乐"),
+             "silence": ("silence", "安静无声"), "noise": ("noise", "噪声")}  # fmt: skip
+    return _by_name(f"kinds of sound ({len(clips)} clips)", clips, names)
+
+
+def _by_name(name: str, clips: Sequence[tuple[np.ndarray, str]], classes: Mapping[str, tuple[str, str]]) -> list[Line]:
+    """How many clips are nearest to the name of their class, in English and in Chinese."""
     model = registry.load("kilonova-mini")
-    clips = list(audio_data.kitchen20(options.shared, (4,)))
-    sounds = [Audio(audio_data.read(path, 30), audio_data.RATE) for path, _ in clips]
+    sounds = [Audio(samples, audio_data.RATE) for samples, _ in clips]
     vectors = embed(model, sounds, Purpose.GENERIC_INDEX)
+    truth = np.array([list(classes).index(label) for _, label in clips])
     lines: list[Line] = []
-    for language, words in (("en", KITCHEN_EN), ("zh", KITCHEN_ZH)):
-        names = embed(model, [Text(name) for name in words.values()], Purpose.AUDIO_RETRIEVAL)
-        truth = np.array([list(words).index(label) for _, label in clips])
+    for side, language in enumerate(("en", "zh")):
+        names = embed(model, [Text(words[side]) for words in classes.values()], Purpose.AUDIO_RETRIEVAL)
         for size in DIMENSIONS:
             chosen = (unit(vectors[:, :size]) @ unit(names[:, :size]).T).argmax(axis=1)
-            line = {
-                "set": f"kitchen20 fold 4 {language}",
-                "dimension": size,
-                "accuracy": float((chosen == truth).mean()),
-            }
-            lines.append(line)
+            share = float((chosen == truth).mean())
+            lines.append({"set": f"{name} {language}", "dimension": size, "accuracy": share})
     return lines
 
 
@@ -287,7 +316,8 @@ def embed(model: EmbeddingModel, contents: Sequence[Content], purpose: Purpose) 
 
 
 PARTS = {
-    "flickr": flickr, "stamps": stamps, "faq": faq, "kitchen": kitchen, "songs": songs, "copies": copies,
+    "flickr": flickr, "stamps": stamps, "faq": faq, "kitchen": kitchen,
+    "environment": environment, "kinds": kinds, "songs": songs, "copies": copies,
     "documents": documents, "speed": speed,
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,14 @@ from torch import Tensor
 
 from kilonova.models.mini.space import SHARED
 from training import audio_data, audio_head, audio_tower, export, heads, image_towers, questions, sources, text_tower
-from training.features import cached, image_features, sound_features, text_features
+from training import words as word_lists
+from training.features import Change, cached, cropped, image_features, mirrored, sound_features, text_features
 
 SEED = 1
-HEAD_STEPS, AUDIO_HEAD_STEPS = 350, 500
+HEAD_STEPS, AUDIO_HEAD_STEPS = 800, 700
 AUDIO_ROUNDS = (
-    audio_tower.Round(steps=1500, apart=500, rate=4e-3, favour=1.0),
-    audio_tower.Round(steps=1200, apart=0, rate=2e-3, favour=5.0),
-    audio_tower.Round(steps=450, apart=0, rate=1.5e-3, favour=8.0),
+    audio_tower.Round(steps=4200, apart=1000, rate=3e-3, favour=3.0),
+    audio_tower.Round(steps=1400, apart=0, rate=2e-3, favour=1.5),
 )
 _FOLDS = (1, 2, 3)  # of kitchen20; the others are only measured with
 #: Languages whose emoji names teach.
@@ -46,6 +47,11 @@ KITCHEN = {
 }  # fmt: skip
 
 
+#: What the made sounds are.
+MADE = {"speech": ("someone speaking", "有人说话"), "noise": ("noise", "噪声"), "silence": ("silence", "安静无声")}
+_NOISES = 160
+
+
 def towers(work: Path, shared: Path, out: Path) -> None:
     """Write text.onnx, tokenizer.model, image.onnx and audio.onnx, those that are missing."""
     if not (out / "text.onnx").is_file():
@@ -59,7 +65,7 @@ def towers(work: Path, shared: Path, out: Path) -> None:
         sounds = audio_data.bank(work, shared, _FOLDS)
         favoured = len(list(audio_data.kitchen20(shared, _FOLDS)))
         student = audio_tower.distil(
-            shared / "mn04/mn04.onnx", sounds, AUDIO_ROUNDS, favoured, batch=32, seed=SEED, kept=work / "student"
+            shared / "mn04/mn04.onnx", sounds, AUDIO_ROUNDS, favoured, batch=16, seed=SEED, kept=work / "student"
         )
         onnx.save(audio_tower.export(student), out / "audio.onnx")
 
@@ -109,11 +115,16 @@ def group(
     rows = captions.add(name, [text for one in wanted for texts in one for text in texts], both=photographs)
     kept = [index for index, one in enumerate(wanted) if one]
     paths = [pictures[index].path for index in kept]
-    found = cached(work / "features", name, [path.name for path in paths], lambda: image_features(out, paths))
+    changes: list[tuple[str, Change | None]] = [(name, None)]
+    if photographs:
+        changes += [(f"{name}-mirrored", mirrored), (f"{name}-cropped", cropped)]
+    names, views = [path.name for path in paths], []
+    for label, change in changes:
+        found = cached(work / "features", label, names, partial(image_features, out, paths, change))
+        pooled = torch.from_numpy(found["pooled"].astype(np.float32))
+        views.append((pooled, torch.from_numpy(found["tokens"]), torch.from_numpy(found["classes"])))
     return heads.Group(
-        torch.from_numpy(found["pooled"].astype(np.float32)),
-        torch.from_numpy(found["tokens"]),
-        torch.from_numpy(found["classes"]),
+        views,
         [[[rows[text] for text in texts] for texts in wanted[index]] for index in kept],
         share,
         (0, 1) if photographs else None,
@@ -122,6 +133,27 @@ def group(
 
 def _teaches(name: str, language: str) -> bool:
     return name != "emoji" or language in _EMOJI
+
+
+def translations(work: Path, shared: Path, out: Path) -> heads.Words:
+    """Words of captions and names, with what they are called in other languages."""
+    photographs = [picture for picture in sources.flickr8k(shared) if picture.split == "train"]
+    stamps = [picture for picture in sources.stamps(work) if picture.split == "train"]
+    captions = [text for picture in photographs for text in picture.captions["en"]]
+    sounds = audio_data.class_names(shared)
+    names = [*sources.imagenet_names(work), *sounds]
+    names += [text for picture in [*sources.emoji(work), *stamps] for text in picture.captions.get("en", ())]
+    found = word_lists.translations(work, word_lists.vocabulary(captions, names))
+    for english, chinese in [*zip(sounds, audio_data.chinese_names(), strict=True), *KITCHEN.values()]:
+        found[english] = {**found.get(english, {}), "zh": (chinese,)}
+    terms = sorted(
+        {term for word, by in found.items() for term in (word, *(one for some in by.values() for one in some))}
+    )
+    row = {term: index for index, term in enumerate(terms)}
+    make = lambda: text_features(out, terms, "query: ")  # noqa: E731
+    vectors = cached(work / "features", "words", terms, make)["pooled"].astype(np.float32)
+    rows = [(row[word], [[row[term] for term in some] for some in by.values()]) for word, by in sorted(found.items())]
+    return heads.Words(torch.from_numpy(vectors), rows, 512)
 
 
 def principal(work: Path, out: Path, captions: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,16 +186,17 @@ def main() -> None:
     towers(work, shared, out)
     captions = Captions(work, out)
     groups = [
-        group(work, out, captions, "flickr8k", sources.flickr8k(shared), 704),
+        group(work, out, captions, "flickr8k", sources.flickr8k(shared), 768),
         group(work, out, captions, "stamps", sources.stamps(work), 160),
-        group(work, out, captions, "emoji", sources.emoji(work), 96),
-        group(work, out, captions, "clipart", sources.clipart(work), 128),
+        group(work, out, captions, "emoji", sources.emoji(work), 80),
+        group(work, out, captions, "clipart", sources.clipart(work), 96),
     ]
     tables = captions.tables()
+    words = translations(work, shared, out)
     names = torch.from_numpy(text_features(out, sources.imagenet_names(work), "query: ")["pooled"].astype(np.float32))
-    text, image = heads.train(groups, tables, names, principal(work, out, tables[0]), HEAD_STEPS, SEED)
+    text, image = heads.train(groups, tables, words, names, principal(work, out, tables[0]), HEAD_STEPS, SEED)
     onnx.save(export.text_head(text), out / "text_head.onnx")
-    onnx.save(export.image_head(image, own_image(groups[0].pooled)), out / "image_head.onnx")
+    onnx.save(export.image_head(image, own_image(groups[0].views[0][0])), out / "image_head.onnx")
     train_audio(work, shared, out, text)
 
 
@@ -173,18 +206,25 @@ def train_audio(work: Path, shared: Path, out: Path, text: heads.TextHead) -> No
     def names(texts: list[str]) -> Tensor:
         parts = [text_features(out, texts, prompt)["pooled"].astype(np.float32) for prompt in ("query: ", "passage: ")]
         with torch.no_grad():
-            vectors = [heads.shared_text(*text(torch.from_numpy(part))) for part in parts]
+            vectors = [text(torch.from_numpy(part))[0] for part in parts]
         return F.normalize(vectors[0] + vectors[1], dim=1)
 
     bank = audio_data.bank(work, shared, _FOLDS)
-    labels = [list(KITCHEN).index(label) for _, label in audio_data.kitchen20(shared, _FOLDS)]
-    # the bank begins with kitchen20; of the rest every second sound is enough
-    rows = [*range(len(labels)), *range(len(labels), len(bank), 2)]
-    found = cached(work / "features", "sounds", map(str, rows), lambda: sound_features(out, bank, rows, SEED))
-    known = torch.tensor(labels + [-1] * (len(rows) - len(labels)))
+    made = list(audio_data.noises(_NOISES, SEED))
+    # the bank begins with kitchen20 and speech; of the rest every second sound is enough
+    labels = [label for _, label in audio_data.kitchen20(shared, _FOLDS)]
+    labels += ["speech"] * len(audio_data.speech(work))
+    others = range(len(labels), len(bank), 2)
+    cuts = [bank.sound(row) for row in [*range(len(labels)), *others]]
+    cuts += [(samples * 32767).astype(np.int16) for samples, _ in made]
+    labels += [""] * len(others) + [label for _, label in made]
+    found = cached(work / "features", "sounds", map(str, map(len, cuts)), lambda: sound_features(out, cuts, SEED))
+    classes = [*KITCHEN, *MADE]
+    known = torch.tensor([classes.index(label) if label else -1 for label in labels])
     sounds = audio_head.Sounds(torch.from_numpy(found["pooled"]), torch.from_numpy(found["classes"]), known)
-    extra = [names([words[index] for words in KITCHEN.values()]) for index in (0, 1)]
-    head = audio_head.train(sounds, names(audio_data.class_names(shared)), extra, AUDIO_HEAD_STEPS, SEED)
+    extra = [names([words[index] for words in [*KITCHEN.values(), *MADE.values()]]) for index in (0, 1)]
+    tables = [names(audio_data.class_names(shared)), names(audio_data.chinese_names())]
+    head = audio_head.train(sounds, tables, extra, AUDIO_HEAD_STEPS, SEED)
     texture = torch.from_numpy(found["texture"]).flatten(0, 1)
     onnx.save(export.audio_head(head, texture.mean(0), texture.std(0) + 1e-3), out / "audio_head.onnx")
 

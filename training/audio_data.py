@@ -17,9 +17,11 @@ import av
 import numpy as np
 from rich.progress import track
 
+from training.sound_classes import TEST_PACKAGES, test_clips
 from training.sources import debian
+from training.unpack import SUFFIXES, unpack_sounds
 
-__all__ = ["PACKAGES", "RATE", "Bank", "bank", "class_names", "kitchen20", "read"]
+__all__ = ["PACKAGES", "RATE", "Bank", "bank", "chinese_names", "class_names", "kitchen20", "noises", "read", "speech"]
 
 RATE = 32_000
 #: Debian packages with sounds, and how many seconds of each file are used (music is long and much alike).
@@ -30,9 +32,11 @@ PACKAGES = {
     "warzone2100-data": 30, "lmms-common": 30, "hydrogen-drumkits": 8, "freepats": 8, "openarena-data": 30,
     "supertux-data": 40, "pingus-data": 30, "frozen-bubble-data": 30, "sound-theme-freedesktop": 10,
     "colobot-common-sounds": 60, "flare-game": 40, "widelands-data": 30, "torcs-data": 60,
-    "trigger-rally-data": 60, "scorched3d-data": 30, "extremetuxracer-data": 60,
+    "trigger-rally-data": 60, "scorched3d-data": 30, "extremetuxracer-data": 60, "0ad-data": 60, "ufoai-sound": 60,
+    "gcompris-qt-data": 60, "searchandrescue-data": 60, "lincity-ng-data": 60, "boswars-data": 30,
+    "supertuxkart-data": 40, "endless-sky-data": 30, "redeclipse-data": 30, "flightgear-data-base": 60,
+    "tuxtype-data": 20, "bucklespring-data": 10,
 }  # fmt: skip
-_SUFFIXES = {".ogg", ".oga", ".wav", ".flac", ".mp3", ".opus", ".aif", ".aiff"}
 _SHARE = 2_400  # seconds of one package at most, taken evenly over its files
 _SPOKEN = 1_200  # seconds of the two packages that are mostly spoken words
 
@@ -79,12 +83,16 @@ def kitchen20(shared: Path, folds: Sequence[int]) -> Iterator[tuple[Path, str]]:
 
 def _files(work: Path, package: str) -> list[Path]:
     root = debian(work, package)
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    unpack_sounds(root)
+    held_out = {path for path, _ in test_clips(work)} if package in TEST_PACKAGES else frozenset()
+    found = sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and path not in held_out
+    )
     found.sort(key=lambda path: zlib.crc32(str(path.relative_to(root)).encode()))  # a fixed shuffle
     return found
 
 
-def _speech(work: Path) -> list[Path]:
+def speech(work: Path) -> list[Path]:
     """Sentences spoken by espeak-ng in many languages, voices and speeds."""
     folder = work / "speech"
     if not folder.is_dir():
@@ -118,7 +126,7 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
     """Everything that may teach, read once and kept in the work folder (about 3 GB)."""
     place = work / f"bank-{''.join(map(str, folds))}.npz"
     if not place.is_file():
-        jobs = [(path, 10.0) for path, _ in kitchen20(shared, folds)] + [(path, 10.0) for path in _speech(work)]
+        jobs = [(path, 10.0) for path, _ in kitchen20(shared, folds)] + [(path, 10.0) for path in speech(work)]
         groups: list[tuple[str | None, list[tuple[Path, float]]]] = [(None, jobs)]
         groups += [
             (package, [(path, float(limit)) for path in _files(work, package)]) for package, limit in PACKAGES.items()
@@ -141,6 +149,22 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
         part.rename(place)
     with np.load(place) as found:
         return Bank(found["samples"], found["starts"])
+
+
+def chinese_names() -> list[str]:
+    """The same in Chinese, translated for Kilonova."""
+    return Path(__file__).with_name("sound_names_zh.txt").read_text().splitlines()
+
+
+def noises(count: int, seed: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Made sounds float32 [n] of five seconds: coloured noise that is heard, and so quiet that it is not."""
+    rng, size = np.random.default_rng(seed), 5 * RATE
+    for index in range(count):
+        spectrum = rng.normal(size=size // 2 + 1) + 1j * rng.normal(size=size // 2 + 1)
+        made = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** rng.uniform(0, 1.2), size)
+        heard = index % 2 == 0
+        level = 10 ** (rng.uniform(-1.6, 0) if heard else rng.uniform(-7, -4))
+        yield (made / np.abs(made).max() * level).astype(np.float32), "noise" if heard else "silence"
 
 
 def class_names(shared: Path) -> list[str]:

@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kilonova.models.mini.space import SHARED
+from kilonova.models.mini.space import SENSE
 from training.heads import PREFIXES, info_nce
 
 __all__ = ["AudioHead", "Sounds", "train"]
 
 
 class AudioHead(nn.Module):
-    """Tower features ``pooled`` [n, 384] and ``classes`` [n, 527] → the shared 1,024 numbers, of length one."""
+    """Tower features ``pooled`` [n, 384] and ``classes`` [n, 527] → sense [n, 640], of length one."""
 
     def __init__(self, mean: Tensor, std: Tensor, names: Tensor) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class AudioHead(nn.Module):
             self.register_buffer(name, value)
         self.power = nn.Parameter(torch.tensor(0.0))
         self.first, self.norm = nn.Linear(len(mean), 512), nn.LayerNorm(512)
-        self.second = nn.Linear(512, SHARED)
+        self.second = nn.Linear(512, SENSE)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
@@ -70,20 +70,20 @@ def _against(vectors: Tensor, names: Tensor, wanted: Tensor, scale: Tensor) -> T
     return total / len(PREFIXES)
 
 
-def train(sounds: Sounds, names: Tensor, extra: list[Tensor], steps: int, seed: int) -> AudioHead:
+def train(sounds: Sounds, names: list[Tensor], extra: list[Tensor], steps: int, seed: int) -> AudioHead:
     """Train the head.
 
     Args:
         sounds: what to learn from.
-        names: vectors [527, 1024] of AudioSet's class names.
-        extra: vectors [k, 1024] of the k labels' names, once for each language.
+        names: sense [527, 640] of AudioSet's class names, once for each language.
+        extra: sense [k, 640] of the k labels' names, once for each language.
         steps: how many batches.
         seed: of everything random.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     joined = torch.cat([sounds.pooled, sounds.classes], 2).flatten(0, 1)
-    head = AudioHead(joined.mean(0), joined.std(0) + 1e-2, names)
+    head = AudioHead(joined.mean(0), joined.std(0) + 1e-2, torch.stack(names).mean(0))
     scale = nn.Parameter(torch.tensor(math.log(20.0)))
     optimizer = torch.optim.AdamW([*head.parameters(), scale], lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
@@ -96,11 +96,11 @@ def train(sounds: Sounds, names: Tensor, extra: list[Tensor], steps: int, seed: 
         both = [head(sounds.pooled[rows, cut], sounds.classes[rows, cut]) for cut in (0, 1)]
         factor = scale.exp().clamp(max=100)
         shares = torch.sigmoid(sounds.classes[rows, 0]) ** 2
-        loss = _against(both[0], names, shares / shares.sum(1, keepdim=True), factor)
-        vectors, labels = both[0][384:], sounds.labels[rows[384:]]
-        for language in extra:
-            wanted = F.one_hot(labels, len(language) + len(names)).float()
-            loss = loss + 0.5 / len(extra) * _against(vectors, torch.cat([language, names]), wanted, factor)
+        vectors, labels, loss = both[0][384:], sounds.labels[rows[384:]], torch.zeros(())
+        for plain, own in zip(names, extra, strict=True):
+            loss = loss + _against(both[0], plain, shares / shares.sum(1, keepdim=True), factor)
+            wanted = F.one_hot(labels, len(own) + len(plain)).float()
+            loss = loss + 0.5 * _against(vectors, torch.cat([own, plain]), wanted, factor)
         loss = loss + 0.3 * info_nce(both[0][:384], both[1][:384], 20.0)
         optimizer.zero_grad()
         loss.backward()

@@ -36,14 +36,15 @@ _HINTS = (
     ("/features/features.12/Add_output_0", 48), ("/features/features.15/Add_output_0", 64),
     ("/features/features.16/features.16.2/HardSwish_output_0", 384),
 )  # fmt: skip
+_STEM = 16
 # The student's stages: blocks as (expanded channels, kernel, stride).
 _STAGES = (
-    ((8, 3, 1),),
-    ((24, 3, 2), (32, 3, 1)),
-    ((32, 5, 2), (48, 5, 1), (48, 5, 1)),
-    ((96, 3, 2), (96, 3, 1), (96, 3, 1)),
-    ((192, 3, 1), (288, 3, 1)),
-    ((288, 5, 2), (384, 5, 1), (384, 5, 1)),
+    ((16, 3, 1),),
+    ((40, 3, 2), (40, 3, 1)),
+    ((48, 5, 2), (64, 5, 1), (64, 5, 1)),
+    ((128, 3, 2), (128, 3, 1), (128, 3, 1)),
+    ((256, 3, 1), (384, 3, 1)),
+    ((384, 5, 2), (512, 5, 1), (512, 5, 1)),
 )
 
 
@@ -75,8 +76,8 @@ class Student(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.Hardswish())
-        stages, inside = [], 8
+        self.stem = nn.Sequential(nn.Conv2d(1, _STEM, 3, 2, 1, bias=False), nn.BatchNorm2d(_STEM), nn.Hardswish())
+        stages, inside = [], _STEM
         for blocks, (_, outside) in zip(_STAGES, _HINTS, strict=False):
             layers = []
             for wide, kernel, stride in blocks:

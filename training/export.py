@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from kilonova.models.mini.space import OWN, SENSE, SHARED, WORDING
+from kilonova.models.mini.space import OWN, SENSE, WORDING
 from training.audio_head import AudioHead
 from training.graph import MS, Graph
 from training.heads import ImageHead, TextHead
@@ -68,7 +68,7 @@ def text_head(head: TextHead) -> onnx.ModelProto:
 
 
 def image_head(head: ImageHead, own: np.ndarray) -> onnx.ModelProto:
-    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384], ``classes`` [n, 1000] → ``shared``, ``own`` [n, 1024], both unit.
+    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384], ``classes`` [n, 1000] → ``sense`` [n, 640] and ``own`` [n, 1024].
 
     Args:
         head: the trained part.
@@ -93,7 +93,7 @@ def image_head(head: ImageHead, own: np.ndarray) -> onnx.ModelProto:
     )
     names = graph.int8("names", _array(head.names) * np.float32(head.trust.item()), 1)
     named = graph.node("MatMul", [graph.node("Softmax", [sharp], "shares", axis=1), names], "named")
-    _unit(graph, "shared", graph.node("Add", [seen, named], "sum"))
+    _unit(graph, "sense", graph.node("Add", [seen, named], "sum"))
     _unit(graph, "own", graph.node("MatMul", [standard, graph.int8("own.weight", own, 1)], "own.product"))
     return graph.model(
         "kilonova-mini-image-head",
@@ -102,12 +102,12 @@ def image_head(head: ImageHead, own: np.ndarray) -> onnx.ModelProto:
             "tokens": (TensorProto.FLOAT, ["n", 36, 384]),
             "classes": (TensorProto.FLOAT, ["n", 1000]),
         },
-        {"shared": ["n", SHARED], "own": ["n", OWN]},
+        {"sense": ["n", SENSE], "own": ["n", OWN]},
     )
 
 
 def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
-    """``pooled`` [n, 384], ``texture`` [n, 768] and ``classes`` [n, 527] → ``shared`` and ``own`` [n, 1024].
+    """``pooled`` [n, 384], ``texture`` [n, 768] and ``classes`` [n, 527] → ``sense`` [n, 640] and ``own`` [n, 1024].
 
     Args:
         head: the trained part.
@@ -127,7 +127,7 @@ def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
     )
     names = graph.node("MatMul", [weights, graph.int8("names", _array(head.names), 1)], "named")
     conse = graph.node("Add", [names, graph.constant("base", _array(head.base))], "conse")
-    _unit(graph, "shared", graph.node("Add", [conse, correction], "sum"))
+    _unit(graph, "sense", graph.node("Add", [conse, correction], "sum"))
     own = _unit(graph, "own.unit", _standard(graph, "own", "texture", _array(mean), _array(std)))
     graph.node("Pad", [own, graph.constant("own.pads", np.array([0, 0, 0, OWN - len(mean)]))], "own")
     return graph.model(
@@ -137,5 +137,5 @@ def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
             "texture": (TensorProto.FLOAT, ["n", 768]),
             "classes": (TensorProto.FLOAT, ["n", 527]),
         },
-        {"shared": ["n", SHARED], "own": ["n", OWN]},
+        {"sense": ["n", SENSE], "own": ["n", OWN]},
     )

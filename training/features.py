@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from rich.progress import track
 
 from kilonova.models.mini.audio import AudioTower
 from kilonova.models.mini.image import ImageTower, Squares, squares
 from kilonova.models.mini.mel import log_mel
 from kilonova.models.mini.text import WIDTH, TextTower, open_tokenizer, spaced
-from training.audio_data import RATE, Bank
+from training.audio_data import RATE
 
-__all__ = ["Features", "cached", "image_features", "sound_features", "text_features"]
+__all__ = ["Change", "Features", "cached", "cropped", "image_features", "mirrored", "sound_features", "text_features"]
 
 Features = dict[str, np.ndarray]
+Change = Callable[[Image.Image, Path], Image.Image]
 
 
 def _white(image: Image.Image) -> Image.Image:
@@ -30,13 +32,31 @@ def _white(image: Image.Image) -> Image.Image:
     return ground.convert("RGB")
 
 
-def image_features(weights: Path, paths: Sequence[Path]) -> Features:
-    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] of image files."""
+def mirrored(image: Image.Image, path: Path) -> Image.Image:
+    """The image, left and right exchanged."""
+    return ImageOps.mirror(image)
+
+
+def cropped(image: Image.Image, path: Path) -> Image.Image:
+    """A part of 45 to 90 % of the image, every second time mirrored; which, the file's name decides."""
+    rng = np.random.default_rng([1, zlib.crc32(path.name.encode())])
+    if rng.random() < 0.5:
+        image = ImageOps.mirror(image)
+    area, shape = rng.uniform(0.45, 0.9), np.exp(rng.uniform(-0.25, 0.25))
+    width = min(image.width, int(image.width * np.sqrt(area) * shape))
+    height = min(image.height, int(image.height * np.sqrt(area) / shape))
+    left, top = rng.integers(image.width - width + 1), rng.integers(image.height - height + 1)
+    return image.crop((int(left), int(top), int(left) + width, int(top) + height))
+
+
+def image_features(weights: Path, paths: Sequence[Path], change: Change | None = None) -> Features:
+    """``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] of image files, changed if wanted."""
     tower = ImageTower(weights)
 
     def load(path: Path) -> Squares:
         with Image.open(path) as image:
-            return squares(np.asarray(_white(image)))
+            whole = _white(image)
+            return squares(np.asarray(change(whole, path) if change is not None else whole))
 
     with ThreadPoolExecutor(2) as pool:
         starts = track(range(0, len(paths), 16), "images")
@@ -57,15 +77,15 @@ def text_features(weights: Path, texts: Sequence[str], prompt: str) -> Features:
     return {"pooled": vectors}
 
 
-def sound_features(weights: Path, bank: Bank, rows: Sequence[int], seed: int) -> Features:
-    """``pooled``, ``texture`` and ``classes`` [n, 2, …] of two cuts of five seconds of sounds of the bank.
+def sound_features(weights: Path, sounds: Sequence[np.ndarray], seed: int) -> Features:
+    """``pooled``, ``texture`` and ``classes`` [n, 2, …] of two cuts of five seconds of sounds int16 [samples].
 
     Sounds shorter than that are read whole, the second time louder or quieter.
     """
     tower, rng, size = AudioTower(weights), np.random.default_rng(seed), 5 * RATE
     parts = []
-    for index in track(rows, "sounds"):
-        sound, mels = bank.sound(index).astype(np.float32) / 32768, []
+    for whole in track(sounds, "sounds"):
+        sound, mels = whole.astype(np.float32) / 32768, []
         for _ in range(2):
             start = int(rng.integers(max(1, len(sound) - size)))
             mels.append(log_mel(sound[start : start + size] * np.float32(10 ** rng.uniform(-0.5, 0.2))))

