@@ -11,7 +11,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml weights/kilonova-mini/pyproject.toml
 	command -v $(PYTHON) >/dev/null || { echo "Kilonova needs Python 3.11 (set PYTHON=... to name it)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e weights/kilonova-mini -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e weights/kilonova-mini -e '.[test,up]'
 	touch $@
 
 demo: setup

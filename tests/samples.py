@@ -69,7 +69,7 @@ def sound(form: str = "wav", seconds: float = 1.0, rate: int = 32_000, layout: s
     with av.open(buffer, "w", format=container) as out:
         rate = 48_000 if codec == "libopus" else rate
         stream = out.add_stream(codec, rate=rate, layout=layout)
-        _encode_sound(out, stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate)
+        out.mux(_encode_sound(stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate))
     return buffer.getvalue()
 
 
@@ -81,8 +81,12 @@ def video(
     size: tuple[int, int] = (96, 64),
     with_sound: bool = True,
     drop: int = 0,
+    late: float = 0.0,
 ) -> bytes:
-    """A film whose brightness rises with time, and a tone. ``drop`` leaves out so many of every ten frames."""
+    """A film whose brightness rises with time, and a tone.
+
+    ``drop`` leaves out so many of every ten frames; ``late`` is when the tone begins, in seconds.
+    """
     container, codec, audio_codec = VIDEOS[form]
     buffer = io.BytesIO()
     rate = 25 if codec.startswith("mpeg") else fps
@@ -90,6 +94,7 @@ def video(
         stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
+        stream.codec_context.gop_size = 2 * rate
         extra = (
             out.add_stream(audio_codec, rate=_AUDIO_RATES.get(audio_codec, 48_000), layout="mono")
             if with_sound
@@ -98,6 +103,7 @@ def video(
         if extra is not None:
             extra.bit_rate = 64_000  # wmav2 has no default
         count = round(seconds * rate)
+        packets: list[av.Packet] = []
         for index in range(count):
             if index % 10 >= 10 - drop and index != count - 1:
                 continue
@@ -105,11 +111,12 @@ def video(
             pixels[: size[1] // 4, : size[0] // 4] = (255, 0, 0)  # a red mark in the upper left corner
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, rate)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
         if extra is not None:
             rate = extra.rate
-            _encode_sound(out, extra, tone(seconds, rate), "mono", rate)
+            packets += _encode_sound(extra, tone(seconds - late, rate), "mono", rate, round(late * rate))
+        out.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
     return buffer.getvalue()
 
 
@@ -117,15 +124,14 @@ _AUDIO_RATES = {"libmp3lame": 44_100, "wmav2": 44_100}
 
 
 def _encode_sound(
-    out: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray, layout: str, rate: int
-) -> None:
+    stream: av.AudioStream, samples: np.ndarray, layout: str, rate: int, first: int = 0
+) -> list[av.Packet]:
     interleaved = np.ascontiguousarray(samples.T).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(interleaved, format="s16", layout=layout)
-    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
     resampler = av.AudioResampler(format=stream.format, layout=layout, rate=rate, frame_size=stream.frame_size)
-    for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-        out.mux(stream.encode(piece))
-    out.mux(stream.encode(None))
+    pieces = [*resampler.resample(frame), *resampler.resample(None), None]
+    return [packet for piece in pieces for packet in stream.encode(piece)]
 
 
 def pdf(*pages: str) -> bytes:

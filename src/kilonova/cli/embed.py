@@ -14,6 +14,7 @@ import typer
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation
 from kilonova.media.sniff import FORMATS, format_of_name, modality_of_name, sniff
+from kilonova.media.text import decode
 from kilonova.models.card import Purpose
 from kilonova.storage.s3 import S3Reader
 from kilonova.wire.errors import KilonovaError, Validation
@@ -182,13 +183,7 @@ def read_file(name: str, detail: Detail) -> Text | Encoded:
 def _content(name: str, data: bytes, modality: Modality, detail: Detail) -> Text | Encoded:
     if modality is not Modality.TEXT:
         return Encoded(modality, data, format_of_name(name), detail)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Validation(f"{name} is neither UTF-8 text nor a media file.", f"Files: txt, {_formats()}.") from None
-    if not text.strip():
-        raise Validation(f"{name} is empty.")
-    return Text(text, Truncation.END)
+    return Text(decode(data, name), Truncation.END)
 
 
 def _formats() -> str:

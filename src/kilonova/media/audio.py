@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import BinaryIO
 
 import av
 import av.error
@@ -16,7 +17,17 @@ from kilonova.media import limits
 from kilonova.media.content import Audio
 from kilonova.wire.errors import Validation
 
-__all__ = ["check_duration", "decode", "open_container", "read_samples", "refuse_longer", "require_decoder"]
+__all__ = [
+    "check_duration",
+    "check_stream",
+    "decode",
+    "mono",
+    "open_file",
+    "read_samples",
+    "reason",
+    "refuse_longer",
+    "require_decoder",
+]
 
 
 def decode(data: bytes, rate: int) -> Audio:
@@ -25,23 +36,23 @@ def decode(data: bytes, rate: int) -> Audio:
     Raises:
         Validation: no audio stream, damaged, longer than 30 s, or outside the bounds in ``limits``.
     """
-    with open_container(data) as container:
+    with open_file(io.BytesIO(data)) as container:
         if not container.streams.audio:
             raise Validation("The file has no audio stream.")
         check_duration(container)
         return read_samples(container, rate)
 
 
-def open_container(data: bytes) -> InputContainer:
-    """Open a media file that lies in memory.
+def open_file(file: BinaryIO) -> InputContainer:
+    """Open a media file: bytes in memory, or anything else that can be read and sought in.
 
     Raises:
         Validation: no container format that FFmpeg knows.
     """
     try:
-        return av.open(io.BytesIO(data), mode="r", metadata_errors="replace")
+        return av.open(file, mode="r", metadata_errors="replace")
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
-        raise Validation(f"The media file cannot be opened: {_reason(error)}.") from error
+        raise Validation(f"The media file cannot be opened: {reason(error)}.") from error
 
 
 def check_duration(container: InputContainer) -> None:
@@ -57,9 +68,8 @@ def read_samples(container: InputContainer, rate: int) -> Audio:
         Validation: as ``decode``.
     """
     stream = container.streams.audio[0]
-    require_decoder(stream)
+    check_stream(stream)
     source_rate = stream.rate
-    _check_bounds(stream.channels, source_rate)
     samples = np.concatenate(_frames(container, stream, source_rate))
     if not np.isfinite(samples).all():
         raise Validation("The sound holds values that are not numbers.", "Re-encode it.")
@@ -76,7 +86,10 @@ def require_decoder(stream: Stream) -> None:
         raise Validation(f"The {stream.type} stream has a codec that is not known.", "Re-encode the file.")
 
 
-def _check_bounds(channels: int, source_rate: int) -> None:
+def check_stream(stream: AudioStream) -> None:
+    """Refuse a stream that cannot be decoded within the bounds in ``limits``."""
+    require_decoder(stream)
+    channels, source_rate = stream.channels, stream.rate
     if not 1 <= channels <= limits.MAX_CHANNELS:
         raise Validation(f"The sound has {channels} channels; 1 to {limits.MAX_CHANNELS} are decoded.")
     if not source_rate or not limits.MIN_SAMPLE_RATE <= source_rate <= limits.MAX_SAMPLE_RATE:
@@ -94,19 +107,19 @@ def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[n
         for frame in container.decode(stream):
             if frame.sample_rate != rate:
                 raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
-            pieces.append(_mono(frame))
+            pieces.append(mono(frame))
             count += len(pieces[-1])
             refuse_longer(count / rate)
     except (av.error.FFmpegError, ValueError) as error:
         # A file cut short still holds sound: what was decoded is used, as players do.
         if not count:
-            raise Validation(f"The sound cannot be decoded: {_reason(error)}.") from error
+            raise Validation(f"The sound cannot be decoded: {reason(error)}.") from error
     if not count:
         raise Validation("The audio stream holds no sound.")
     return pieces
 
 
-def _mono(frame: av.AudioFrame) -> np.ndarray:
+def mono(frame: av.AudioFrame) -> np.ndarray:
     """The mean of a frame's channels, float32 [n]."""
     data: np.ndarray = frame.to_ndarray()
     if not frame.format.is_planar:
@@ -130,5 +143,6 @@ def refuse_longer(seconds: float) -> None:
         )
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """FFmpeg's own words for what is wrong."""
     return error.strerror if isinstance(error, av.error.FFmpegError) and error.strerror else str(error)

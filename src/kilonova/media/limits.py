@@ -9,6 +9,8 @@ from __future__ import annotations
 from kilonova.media.content import Modality
 
 __all__ = [
+    "ASYNC_BYTES",
+    "ASYNC_SECONDS",
     "DECODE_MEMORY",
     "DECODE_SECONDS",
     "DOCUMENT_SIDE",
@@ -18,11 +20,13 @@ __all__ = [
     "MAX_FRAME_PIXELS",
     "MAX_IMAGE_PIXELS",
     "MAX_SAMPLE_RATE",
+    "MEDIA_SEGMENTS",
     "MIN_SAMPLE_RATE",
     "S3_BYTES",
     "STANDARD_SIDE",
     "SYNC_SECONDS",
     "TEXT_S3_CHARACTERS",
+    "TEXT_SEGMENTS",
     "TEXT_VALUE_CHARACTERS",
     "VIDEO_SIDE",
 ]
@@ -39,6 +43,15 @@ S3_BYTES = {
     Modality.AUDIO: 100_000_000,
     Modality.VIDEO: 100_000_000,
 }
+#: Bytes of an S3 object, seconds of it and segments of a file in an asynchronous invocation.
+ASYNC_BYTES = {
+    Modality.TEXT: 634_000_000,
+    Modality.IMAGE: 50_000_000,
+    Modality.AUDIO: 1_000_000_000,
+    Modality.VIDEO: 2_000_000_000,
+}
+ASYNC_SECONDS = 7_200.0
+TEXT_SEGMENTS, MEDIA_SEGMENTS = 1_900, 1_434
 #: Seconds of audio or video in a synchronous call. Encoders pad to whole frames, so an export of "30 s"
 #: runs a little longer; half a second of grace lets it through.
 SYNC_SECONDS = 30.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import av
 import av.error
 import numpy as np
@@ -13,7 +15,7 @@ from kilonova.media import audio, limits
 from kilonova.media.content import Audio, Video, VideoPart
 from kilonova.wire.errors import Validation
 
-__all__ = ["decode"]
+__all__ = ["decode", "upright", "video_stream"]
 
 
 def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) -> Video | Audio | None:
@@ -28,19 +30,24 @@ def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) ->
     Raises:
         Validation: no video stream, damaged, too long, or outside the bounds in ``limits``.
     """
-    with audio.open_container(data) as container:
-        stream = _video_stream(container)
+    with audio.open_file(io.BytesIO(data)) as container:
+        stream = video_stream(container)
         audio.check_duration(container)
         if part is VideoPart.SOUND:
             return _sound(container, sample_rate)
         frames, times = _sample(container, stream, frame_rate)
     if part is VideoPart.FRAMES:
         return Video(frames, times)
-    with audio.open_container(data) as container:
+    with audio.open_file(io.BytesIO(data)) as container:
         return Video(frames, times, _sound(container, sample_rate))
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
+def video_stream(container: InputContainer) -> VideoStream:
+    """The film's stream, not its cover picture.
+
+    Raises:
+        Validation: there is none, or it is outside the bounds in ``limits``.
+    """
     pictures = av.stream.Disposition.attached_pic
     stream = next((s for s in container.streams.video if not s.disposition & pictures), None)
     if stream is None:
@@ -74,7 +81,7 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
             audio.refuse_longer(time)
             # The frame on the screen at a wanted time is the last one that began before it.
             while last is not None and time > (wanted := (len(frames) + 0.5) / frame_rate):
-                frames.append(_pixels(last, frames))
+                frames.append(upright(last, frames[0].shape if frames else None))
                 times.append(wanted)
             last, last_time = frame, time
     except (av.error.FFmpegError, ValueError) as error:
@@ -83,20 +90,20 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
     if last is None:
         raise Validation("The video stream holds no frames.")
     if not frames or last_time >= (len(frames) + 0.5) / frame_rate:
-        frames.append(_pixels(last, frames))
+        frames.append(upright(last, frames[0].shape if frames else None))
         times.append(last_time)
     return np.stack(frames), np.array(times)
 
 
-def _pixels(frame: av.VideoFrame, earlier: list[np.ndarray]) -> np.ndarray:
-    """One frame upright, bounded in size and of the same shape as those before it."""
+def upright(frame: av.VideoFrame, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """A frame's pixels uint8 [height, width, 3], upright, bounded in size, and of a shape if one is given."""
     scale = min(1.0, limits.VIDEO_SIDE / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
     pixels: np.ndarray = scaled.to_ndarray()
     # FFmpeg's rotation says by how many degrees counterclockwise the picture must be turned to stand upright.
     pixels = np.ascontiguousarray(np.rot90(pixels, k=round((frame.rotation or 0) / 90) % 4))
-    if earlier and pixels.shape != earlier[0].shape:  # a stream may change its size midway
-        tall, wide = earlier[0].shape[:2]
+    if shape is not None and pixels.shape != shape:  # a stream may change its size midway
+        tall, wide = shape[:2]
         pixels = np.asarray(PIL.Image.fromarray(pixels).resize((wide, tall)))
     return pixels

@@ -8,6 +8,7 @@ from time import perf_counter
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
+from kilonova.media.text import decode
 from kilonova.models.card import ModelCard
 from kilonova.server.operation import Answer, Call
 from kilonova.storage.s3 import S3Reader
@@ -91,12 +92,7 @@ class Bedrock:
         assert text.source is not None
         place = text.source.s3Location
         data = await self._s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner, call.hold)
-        try:
-            value = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise Validation(f"{place.uri} is not UTF-8 text (byte {error.start}).", "Convert it to UTF-8.") from None
-        if not value:
-            raise Validation(f"{place.uri} is empty.")
+        value = decode(data, place.uri)
         if len(value) > limits.TEXT_S3_CHARACTERS:
             raise Validation(
                 f"{place.uri} has {len(value):,} characters; at most {limits.TEXT_S3_CHARACTERS:,} are taken.",

@@ -1,0 +1,335 @@
+"""Long sound and films, cut into segments as they are decoded: memory does not grow with the length.
+
+Times are seconds from the container's start. A film lasts as long as its frames: sound that begins late is preceded
+by silence, sound that goes on after the last frame is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import av
+import av.error
+import numpy as np
+import soxr
+from av.container import InputContainer
+from av.packet import Packet
+
+from kilonova.media import audio, limits, video
+from kilonova.media.content import Audio, Modality, Video
+from kilonova.wire.errors import Validation
+
+__all__ = ["Piece", "Segmenter"]
+
+#: A last piece shorter than this many seconds joins the one before it.
+SHORTEST = 0.5
+# How far the sound may lie behind the frames in the file before it counts as missing.
+_INTERLEAVING = 10.0
+_GAP = 0.1  # seconds: smaller jumps of time stamps are rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A segment: what there is to embed between ``start`` and ``end`` seconds.
+
+    Attributes:
+        index: number of the segment, from zero.
+        start: seconds from the beginning of the file.
+        end: likewise.
+        film: the frames, without sound; None in a sound file, and where no frame could be decoded.
+        sound: the sound; None where there is none, and where nothing of it could be decoded.
+        fault: why there is nothing to embed, "" when there is.
+        length: of the whole file in seconds, as far as it is known before its end.
+    """
+
+    index: int
+    start: float
+    end: float
+    film: Video | None = None
+    sound: Audio | None = None
+    fault: str = ""
+    length: float | None = None
+
+
+class Segmenter:
+    """Segments of a file of sound or film, wanted one after the other or from any number on.
+
+    Args:
+        file: the bytes, seekable.
+        modality: audio or video.
+        seconds: length of a segment.
+        frame_rate: frames a second taken from films.
+        sample_rate: Hz that sound is resampled to.
+
+    Raises:
+        Validation: the file is no such medium, or outside the bounds in ``limits``.
+    """
+
+    def __init__(self, file: BinaryIO, modality: Modality, seconds: float, frame_rate: float, sample_rate: int) -> None:
+        self._file, self._modality = file, modality
+        self._faults: list[tuple[float, str]] = []
+        self._next, self._done, self._ended, self._end = 0, False, False, 0.0
+        self._seconds, self._frame_rate, self._rate = seconds, frame_rate, sample_rate
+        self._open(0)
+        duration = self._container.duration
+        self._length = duration / av.time_base if duration is not None else None
+        if self._length is not None:
+            self._refuse(self._length)
+
+    def piece(self, index: int) -> Piece | None:
+        """The segment of that number, None after the last one.
+
+        Raises:
+            Validation: nothing at all can be decoded, or the file is too long.
+        """
+        if index != self._next:
+            self._open(index)
+        elif self._done:
+            return None
+        start, end = index * self._seconds, (index + 1) * self._seconds
+        while not self._ended and not self._reaches(end + SHORTEST):
+            self._read()
+        if self._ended and self._end <= start:
+            if index == 0:
+                raise Validation(f"Nothing in the {self._modality} can be decoded{self._why(math.inf)}.")
+            return None
+        self._refuse(end)
+        last = self._ended and self._end < end + SHORTEST
+        if last:
+            end = self._end
+        self._next, self._done = index + 1, last
+        return self._take(index, start, end)
+
+    def _take(self, index: int, start: float, end: float) -> Piece:
+        faulty = any(start <= time < end for time, _ in self._faults)
+        film = self._film.take(start, end, faulty) if self._film is not None else None
+        sound = self._sound.take(start, end) if self._sound is not None else None
+        missing = film is None if self._film is not None else sound is None
+        fault = f"Nothing can be decoded between {start:g} and {end:g} s{self._why(end)}." if missing else ""
+        self._faults = [(time, reason) for time, reason in self._faults if time >= end]
+        return Piece(index, start, end, film, sound, fault, self._length)
+
+    def _open(self, index: int) -> None:
+        container, film = self._opened(index * self._seconds), None
+        self._container = container
+        if self._modality is Modality.VIDEO:
+            film = video.video_stream(container)
+            film.thread_type = "AUTO"
+        elif not container.streams.audio:
+            raise Validation("The file has no audio stream.")
+        sound = container.streams.audio[0] if container.streams.audio else None
+        self._zero = (container.start_time or 0) / av.time_base
+        self._film = _Film(self._frame_rate, self._seconds, index) if film is not None else None
+        self._sound = None
+        if sound is not None:
+            audio.check_stream(sound)
+            self._sound = _Sound(sound.rate, self._rate, index * self._seconds)
+        self._faults = []
+        self._next, self._done, self._ended, self._end = index, False, False, 0.0
+        streams = [stream for stream in (film, sound) if stream is not None]
+        self._packets: Iterator[Packet[Any]] = container.demux(streams)
+
+    def _opened(self, start: float) -> InputContainer:
+        """The file from the last key frame before a time; one that cannot go there, from its beginning."""
+        self._file.seek(0)
+        container = audio.open_file(self._file)
+        if not start:
+            return container
+        zero = (container.start_time or 0) / av.time_base
+        try:
+            container.seek(round((zero + max(0.0, start - 1.0)) * av.time_base), backward=True)
+        except av.error.FFmpegError:
+            return self._opened(0.0)
+        return container
+
+    def _reaches(self, time: float) -> bool:
+        """Whether everything before that time was read."""
+        if self._film is None:
+            assert self._sound is not None
+            return self._sound.end >= time
+        if self._film.end < time:
+            return False
+        return self._sound is None or self._sound.end >= time or self._film.end >= time + _INTERLEAVING
+
+    def _read(self) -> None:
+        """Decode one packet."""
+        try:
+            packet = next(self._packets)
+        except StopIteration:
+            self._finish()
+            return
+        except av.error.FFmpegError as error:  # cut short: what there is is used, as players do
+            self._faults.append((self._position(), audio.reason(error)))
+            self._finish()
+            return
+        try:
+            for frame in packet.decode():
+                if isinstance(frame, av.VideoFrame):
+                    assert self._film is not None
+                    self._film.add(frame, self._zero)
+                elif isinstance(frame, av.AudioFrame):
+                    assert self._sound is not None
+                    self._sound.add(frame, self._zero)
+        except av.error.FFmpegError as error:
+            time = self._position() if packet.pts is None else float(packet.pts * packet.time_base) - self._zero
+            self._faults.append((time, audio.reason(error)))
+            if packet.stream.type == "video" and self._film is not None:
+                self._film.end = max(self._film.end, time)
+
+    def _finish(self) -> None:
+        self._ended = True
+        if self._sound is not None:
+            self._sound.finish()
+        if self._film is not None:
+            self._film.finish()
+            self._end = self._film.end
+        elif self._sound is not None:
+            self._end = self._sound.end
+
+    def _position(self) -> float:
+        part = self._film if self._film is not None else self._sound
+        assert part is not None
+        return part.end
+
+    def _why(self, before: float) -> str:
+        return next((f": {reason}" for time, reason in self._faults if time <= before), "")
+
+    def _refuse(self, seconds: float) -> None:
+        if seconds > limits.ASYNC_SECONDS + self._seconds:
+            raise Validation(
+                f"The {self._modality} lasts over {limits.ASYNC_SECONDS / 3600:g} hours, the most that is taken.",
+                "Cut it into several files.",
+            )
+        count = math.ceil(round(seconds / self._seconds, 3))
+        if count > limits.MEDIA_SEGMENTS:
+            raise Validation(
+                f"The {self._modality} has {count:,} segments of {self._seconds:g} s; "
+                f"at most {limits.MEDIA_SEGMENTS:,} are written.",
+                "Choose longer segments with durationSeconds (at most 30).",
+            )
+
+
+class _Film:
+    """Frames at the wanted times: in each segment one in the middle of every ``1 / frame_rate`` seconds."""
+
+    def __init__(self, frame_rate: float, seconds: float, index: int) -> None:
+        self._rate, self._seconds = frame_rate, seconds
+        self._segment, self._place = index, 0
+        self._taken: deque[tuple[float, np.ndarray]] = deque()
+        self._last: av.VideoFrame | None = None
+        self._last_time = index * seconds
+        self._decoded: list[float] = []
+        self._shape: tuple[int, ...] | None = None
+        self.end = 0.0
+
+    def _wanted(self) -> float:
+        return self._segment * self._seconds + (self._place + 0.5) / self._rate
+
+    def _advance(self) -> None:
+        self._place += 1
+        if (self._place + 0.5) / self._rate >= self._seconds:
+            self._segment, self._place = self._segment + 1, 0
+
+    def add(self, frame: av.VideoFrame, zero: float) -> None:
+        if frame.width * frame.height > limits.MAX_FRAME_PIXELS:
+            raise Validation("The film's frames grow beyond the bound midway.")
+        time = frame.time - zero if frame.time is not None else self.end
+        while self._last is not None and time > (wanted := self._wanted()):
+            # the frame on the screen at a wanted time is the last one that began before it
+            if wanted >= self._last_time:
+                self._keep(wanted)
+            self._advance()
+        self._last, self._last_time = frame, time
+        self._decoded.append(time)
+        length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        self.end = max(self.end, time + length)
+
+    def finish(self) -> None:
+        """After the last frame: it stays on the screen until its own end."""
+        while self._last is not None and self._last_time <= (wanted := self._wanted()) < self.end:
+            self._keep(wanted)
+            self._advance()
+
+    def take(self, start: float, end: float, faulty: bool) -> Video | None:
+        """Frames between two times. Where decoding failed, a frame of before does not count as still on the screen."""
+        found = []
+        while self._taken and self._taken[0][0] < end:
+            found.append(self._taken.popleft())
+        if not found and self._last is not None and start <= self._last_time < end:
+            self._keep(self._last_time)  # a piece shorter than the distance of frames
+            found.append(self._taken.pop())
+        fresh = any(start <= time < end for time in self._decoded)
+        self._decoded = [time for time in self._decoded if time >= end]
+        if not found or (faulty and not fresh):
+            return None
+        return Video(np.stack([pixels for _, pixels in found]), np.array([time - start for time, _ in found]))
+
+    def _keep(self, time: float) -> None:
+        assert self._last is not None
+        pixels = video.upright(self._last, self._shape)
+        self._shape = pixels.shape
+        self._taken.append((time, pixels))
+
+
+class _Sound:
+    """Samples at the wanted rate on the container's clock: holes are silence."""
+
+    def __init__(self, source: int, rate: int, start: float) -> None:
+        self._source, self._rate = source, rate
+        self._resampler = soxr.ResampleStream(source, rate, 1, dtype="float32", quality="HQ")
+        self._fed = round(start * source)  # samples of the source since time zero
+        self._tolerance = 0.0  # where the first frame lies counts to the sample, later ones are rounded by containers
+        self._first = self._made = round(start * rate)  # of the result: where the parts begin, and end
+        self._parts: deque[np.ndarray] = deque()
+        self._heard: list[tuple[float, float]] = []
+        self.end = start
+
+    def add(self, frame: av.AudioFrame, zero: float) -> None:
+        if frame.sample_rate != self._source:
+            raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
+        samples = np.nan_to_num(audio.mono(frame), nan=0.0, posinf=1.0, neginf=-1.0)
+        if frame.time is not None:
+            gap = round((frame.time - zero) * self._source) - self._fed
+            if gap > self._tolerance:
+                self._feed(np.zeros(gap, np.float32))
+            elif gap < -self._tolerance:
+                samples = samples[-gap:]
+        if len(samples):
+            self._tolerance = _GAP * self._source
+            start = self._fed / self._source
+            self._feed(samples)
+            self._heard.append((start, self._fed / self._source))
+
+    def finish(self) -> None:
+        self._collect(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+    def take(self, start: float, end: float) -> Audio | None:
+        """Samples between two times, None where nothing was decoded."""
+        first, last = round(start * self._rate), round(end * self._rate)
+        heard = any(begin < end and stop > start for begin, stop in self._heard)
+        self._heard = [(begin, stop) for begin, stop in self._heard if stop > end]
+        samples = np.zeros(last - first, np.float32)
+        while self._parts and self._first < last:
+            part = self._parts.popleft()
+            place, size = self._first - first, len(part)
+            low, high = max(0, -place), min(size, last - self._first)
+            if low < high:
+                samples[place + low : place + high] = part[low:high]
+            if high < size:
+                self._parts.appendleft(part[high:])
+            self._first += min(size, high)
+        return Audio(np.clip(samples, -1.0, 1.0), self._rate) if heard and len(samples) else None
+
+    def _feed(self, samples: np.ndarray) -> None:
+        self._fed += len(samples)
+        self._collect(self._resampler.resample_chunk(samples.astype(np.float32)))
+
+    def _collect(self, made: np.ndarray) -> None:
+        if len(made):
+            self._parts.append(made)
+            self._made += len(made)
+        self.end = max(self.end, self._made / self._rate)

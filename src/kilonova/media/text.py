@@ -1,0 +1,121 @@
+"""Text files: decoding, and cutting long ones into segments."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import regex
+
+from kilonova.wire.errors import Validation
+
+__all__ = ["Segment", "decode", "decoded", "segments"]
+
+# What a cut may not separate is a grapheme cluster (Unicode Standard Annex 29); clusters are short, emoji families
+# the longest in use.
+_CLUSTER = regex.compile(r"\X")
+_LOOK = 64
+# Ends of sentences and of clauses in scripts that put no spaces between words.
+_SENTENCE_ENDS = "。！？；…．｡︒!?;\u104b\u1362\u0964\u0965"
+_CLAUSE_ENDS = "，、：,:\u104a\u1361"
+_CLOSERS = "”’」』）】》〉〕\"')]"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a text: ``value`` is the text from ``start`` to ``end``, in characters from zero."""
+
+    start: int
+    end: int
+    value: str
+
+
+def decode(data: bytes, name: str) -> str:
+    """The text of a UTF-8 file, without its byte order mark.
+
+    Raises:
+        Validation: it is not UTF-8, or empty.
+    """
+    return "".join(decoded([data], name))
+
+
+def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
+    """The same piece by piece, for files that are read as they come.
+
+    Raises:
+        Validation: as ``decode``.
+    """
+    decoder, seen, any_text = codecs.getincrementaldecoder("utf-8")(), 0, False
+    first = True
+
+    def text(data: bytes, final: bool) -> str:
+        try:
+            return decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            place = seen - len(decoder.getstate()[0]) + error.start
+            raise Validation(f"{name} is not UTF-8 text (byte {place}).", "Convert it to UTF-8.") from None
+
+    for chunk in chunks:
+        piece = text(chunk, False)
+        seen += len(chunk)
+        if first and piece:
+            piece, first = piece.removeprefix("\ufeff"), False
+        if piece:
+            any_text = True
+            yield piece
+    text(b"", True)
+    if not any_text:
+        raise Validation(f"{name} is empty.")
+
+
+def segments(pieces: Iterable[str], longest: int) -> Iterator[Segment]:
+    """Cut a text into segments of at most ``longest`` characters that together are the whole text.
+
+    A cut lies after the last blank of the second half of what fits; where there is none, as in Chinese, Japanese or
+    Thai, after the end of a sentence, else of a clause, else between any two grapheme clusters.
+    """
+    buffer, start = "", 0
+    for piece in pieces:
+        buffer += piece
+        place = 0
+        while len(buffer) - place > longest + _LOOK:
+            cut = _cut(buffer, place, longest)
+            yield Segment(start, start + cut - place, buffer[place:cut])
+            start, place = start + cut - place, cut
+        buffer = buffer[place:]
+    place = 0
+    while place < len(buffer):
+        cut = _cut(buffer, place, longest) if len(buffer) - place > longest else len(buffer)
+        yield Segment(start, start + cut - place, buffer[place:cut])
+        start, place = start + cut - place, cut
+
+
+def _cut(text: str, place: int, longest: int) -> int:
+    """Where the segment that begins at ``place`` ends, at most ``longest`` characters on."""
+    low, high = place + longest // 2, place + longest
+    if blank := next((index + 1 for index in range(high - 1, low, -1) if text[index].isspace()), 0):
+        return _between_clusters(text, place, blank)
+    for marks in (_SENTENCE_ENDS, _CLAUSE_ENDS):
+        for index in range(high - 1, low, -1):
+            if text[index] in marks:
+                end = index + 1
+                while end < high and text[end] in _CLOSERS + _SENTENCE_ENDS:
+                    end += 1
+                return _between_clusters(text, place, end)
+    return _between_clusters(text, place, high)
+
+
+def _between_clusters(text: str, place: int, end: int) -> int:
+    """``end``, or the beginning of the grapheme cluster that it lies in; ``end`` for clusters that never end."""
+    if text[end - 1] < "\x80" and text[end : end + 1] < "\x80" and text[end - 1] != "\r":
+        return end
+    begin = max(place, end - _LOOK)
+    # the text is looked at from a place that begins a cluster or, far inside a monster of one, from anywhere
+    starts = (match.start() for match in _CLUSTER.finditer(text, begin, min(len(text), end + _LOOK)))
+    best = begin
+    for start in starts:
+        if start > end:
+            break
+        best = start
+    return best if best > place + (end - place) // 2 else end

@@ -1,0 +1,167 @@
+"""Segments of long media: every instant in exactly one of them, whatever the container says."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from kilonova.media import video
+from kilonova.media.content import Modality, VideoPart
+from kilonova.media.segments import Piece, Segmenter
+from kilonova.wire.errors import Validation
+from tests import samples
+
+RATE, FPS = 32_000, 1.0
+
+
+def pieces(data: bytes, modality: Modality, seconds: float = 5.0, first: int = 0) -> list[Piece]:
+    segmenter = Segmenter(io.BytesIO(data), modality, seconds, FPS, RATE)
+    found, index = [], first
+    while (piece := segmenter.piece(index)) is not None:
+        found.append(piece)
+        index += 1
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ends"),
+    [(0.9, [0.9]), (5.0, [5.0]), (5.01, [5.01]), (5.4, [5.4]), (5.6, [5.0, 5.6]), (12.0, [5.0, 10.0, 12.0])],
+)
+def test_sound_at_the_edges_of_segments(seconds: float, ends: list[float]) -> None:
+    found = pieces(samples.sound("wav", seconds), Modality.AUDIO)
+    assert [piece.end for piece in found] == pytest.approx(ends, abs=0.002)
+    assert [piece.start for piece in found] == pytest.approx([0.0, *ends[:-1]], abs=0.002)
+    for piece in found:
+        assert piece.sound is not None
+        assert len(piece.sound.samples) == pytest.approx((piece.end - piece.start) * RATE, abs=2)
+        assert piece.sound.samples.std() > 0.2  # the tone goes through
+
+
+@pytest.mark.parametrize("form", samples.SOUNDS)
+def test_sound_of_every_format_joins_up(form: str) -> None:
+    found = pieces(samples.sound(form, 11.0), Modality.AUDIO)
+    whole = np.concatenate([piece.sound.samples for piece in found if piece.sound is not None])
+    assert len(found) == 3
+    assert len(whole) / RATE == pytest.approx(11.0, abs=0.1)
+    steps = np.abs(np.diff(whole[2000:-4000]))  # encoders begin and end softly
+    assert steps.max() < 0.05  # 440 Hz at this level moves 0.032 a sample: no clicks where segments meet
+
+
+@pytest.mark.parametrize("form", samples.VIDEOS)
+def test_film_of_every_format(form: str) -> None:
+    found = pieces(samples.video(form, 7.0), Modality.VIDEO)
+    assert [piece.start for piece in found] == [0.0, 5.0]
+    assert found[1].end == pytest.approx(7.0, abs=0.15)
+    for piece, count in zip(found, (5, 2), strict=True):
+        assert piece.film is not None
+        assert piece.sound is not None
+        assert not piece.fault
+        assert len(piece.film.frames) == count
+    light = [float(frame[40:, 60:].mean()) for piece in found for frame in (piece.film.frames if piece.film else ())]
+    assert light == sorted(light)
+    assert light[0] < 60
+    assert light[-1] > 200
+
+
+def test_a_piece_is_what_the_cut_film_would_be() -> None:
+    data = samples.video("mp4", 4.0)
+    (piece,) = pieces(data, Modality.VIDEO)
+    whole = video.decode(data, VideoPart.FRAMES, FPS, RATE)
+    assert piece.film is not None
+    assert np.array_equal(piece.film.frames, whole.frames)
+    assert piece.film.times.tolist() == whole.times.tolist()
+
+
+@pytest.mark.parametrize("form", ["mp4", "mkv", "webm", "mpg", "flv", "wmv"])
+def test_going_on_in_the_middle_gives_the_same_pieces(form: str) -> None:
+    data = samples.video(form, 17.0, fps=25)
+    whole, rest = pieces(data, Modality.VIDEO), pieces(data, Modality.VIDEO, first=2)
+    assert [(piece.index, piece.start) for piece in rest] == [(2, 10.0), (3, 15.0)]
+    for one, other in zip(whole[2:], rest, strict=True):
+        assert one.end == pytest.approx(other.end, abs=0.05)
+        assert one.film is not None
+        assert other.film is not None
+        assert np.abs(one.film.frames.astype(int) - other.film.frames).max() <= 2
+        assert one.sound is not None
+        assert other.sound is not None
+        assert _apart(one.sound.samples, other.sound.samples) < 0.02
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference, after the shift of up to 1.5 ms that a container's rounded time stamps may cause."""
+    middle = slice(800, -800)
+    return min(float(np.abs(one - np.roll(other, shift))[middle].max()) for shift in range(-48, 49))
+
+
+def test_film_without_sound() -> None:
+    found = pieces(samples.video("mp4", 6.0, with_sound=False), Modality.VIDEO)
+    assert [piece.sound for piece in found] == [None, None]
+    assert all(piece.film is not None for piece in found)
+
+
+def test_sound_that_begins_late_stays_in_its_place() -> None:
+    found = pieces(samples.video("mp4", 8.0, late=6.0), Modality.VIDEO)
+    assert found[0].sound is None
+    assert found[1].sound is not None
+    heard = np.abs(found[1].sound.samples) > 0.05
+    assert np.argmax(heard) / RATE == pytest.approx(1.0, abs=0.05)
+
+
+def test_dropped_frames_do_not_shift_times() -> None:
+    found = pieces(samples.video("mkv", 10.0, fps=10, drop=6), Modality.VIDEO)
+    assert [piece.end for piece in found] == pytest.approx([5.0, 10.0], abs=0.11)
+    assert [len(piece.film.frames) for piece in found if piece.film is not None] == [5, 5]
+
+
+def test_damage_costs_only_its_own_segment() -> None:
+    data = bytearray(samples.sound("flac", 30.0))
+    start, end = len(data) // 3, len(data) * 7 // 10
+    data[start:end] = bytes(end - start)
+    found = pieces(bytes(data), Modality.AUDIO)
+    assert [piece.end for piece in found] == pytest.approx([5.0, 10.0, 15.0, 20.0, 25.0, 30.0], abs=0.1)
+    assert [piece.sound is None for piece in found] == [False, False, True, True, False, False]
+    assert "Nothing can be decoded between 15 and 20 s" in found[3].fault
+
+
+def test_a_film_cut_short_is_used_as_far_as_it_goes() -> None:
+    data = samples.video("mkv", 12.0)
+    found = pieces(data[: len(data) * 2 // 3], Modality.VIDEO)
+    assert found[0].film is not None
+    assert 5.0 < found[-1].end < 12.0
+
+
+@pytest.mark.parametrize(
+    ("data", "modality", "said"),
+    [
+        (b"no film at all" * 100, Modality.VIDEO, "cannot be opened"),
+        (samples.sound("wav", 1.0), Modality.VIDEO, "no video stream"),
+        (samples.video("mp4", 1.0, with_sound=False), Modality.AUDIO, "no audio stream"),
+    ],
+)
+def test_refusals(data: bytes, modality: Modality, said: str) -> None:
+    with pytest.raises(Validation, match=said):
+        Segmenter(io.BytesIO(data), modality, 5.0, FPS, RATE).piece(0)
+
+
+def test_too_many_segments_are_refused_before_anything_is_decoded() -> None:
+    with pytest.raises(Validation, match="1,500 segments of 1 s; at most 1,434"):
+        Segmenter(io.BytesIO(_silence(1500.0)), Modality.AUDIO, 1.0, FPS, RATE)
+
+
+def test_more_than_two_hours_are_refused() -> None:
+    with pytest.raises(Validation, match="over 2 hours"):
+        Segmenter(io.BytesIO(_silence(7300.0)), Modality.AUDIO, 30.0, FPS, RATE)
+
+
+def _silence(seconds: float) -> bytes:
+    import wave
+
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(4_000)
+        file.writeframes(bytes([128]) * round(seconds * 4_000))
+    return buffer.getvalue()

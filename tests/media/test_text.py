@@ -1,0 +1,89 @@
+"""Cutting texts: nothing lost, nothing torn apart, in any script."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilonova.media.text import Segment, decode, decoded, segments
+from kilonova.wire.errors import Validation
+
+ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody was surprised. " * 100
+CHINESE = "今天天气很好，我们一起去公园散步。他说：“明天再来！”然后大家回家吃晚饭。" * 100
+THAI = "วันนี้อากาศดีมากเราไปเดินเล่นที่สวนสาธารณะด้วยกัน" * 100
+FAMILY = "👨‍👩‍👧‍👦"
+
+
+def cut(text: str, longest: int, chunk: int = 1000) -> list[Segment]:
+    found = list(segments((text[at : at + chunk] for at in range(0, len(text), chunk)), longest))
+    assert "".join(segment.value for segment in found) == text
+    assert [segment.start for segment in found] == [0, *(segment.end for segment in found[:-1])]
+    for segment in found:
+        assert text[segment.start : segment.end] == segment.value
+        assert 0 < len(segment.value) <= longest
+    return found
+
+
+@given(st.text(alphabet="ab \n。，é́👍🏽\u200d\r", min_size=1, max_size=300), st.integers(1, 40), st.integers(1, 90))
+@settings(max_examples=300, deadline=None)
+def test_segments_are_the_text(text: str, longest: int, chunk: int) -> None:
+    cut(text, longest, chunk)
+
+
+def test_words_stay_whole() -> None:
+    for segment in cut(ENGLISH, 800)[:-1]:
+        assert segment.value.endswith(" ")
+        assert len(segment.value) > 780
+
+
+def test_chinese_is_cut_after_sentences() -> None:
+    for segment in cut(CHINESE, 800)[:-1]:
+        assert segment.value[-1] in "。！”"
+        assert len(segment.value) > 750
+
+
+@pytest.mark.parametrize("text", [THAI, FAMILY * 500, "e\u0301" * 2000, "각" * 2000, "\r\n" * 1000])
+def test_what_a_reader_sees_as_one_is_not_torn_apart(text: str) -> None:
+    clusters = {0, len(text)} | {match.start() for match in regex.finditer(r"\X", text)}
+    assert {segment.end for segment in cut(text, 800)} <= clusters
+
+
+def test_the_size_of_chunks_does_not_matter() -> None:
+    assert cut(CHINESE, 800, 7) == cut(CHINESE, 800, 100_000)
+
+
+def test_a_text_that_fits_is_one_segment() -> None:
+    assert cut("你好", 800) == [Segment(0, 2, "你好")]
+
+
+@pytest.mark.timing
+def test_ten_megabytes_in_a_second() -> None:
+    text = (ENGLISH * 1500)[:10_000_000]
+    begin = time.perf_counter()
+    count = sum(1 for _ in segments([text], 5_300))
+    assert time.perf_counter() - begin < 1.0
+    assert count > 1_800
+
+
+def test_decoding_piece_by_piece_is_decoding_whole() -> None:
+    data = b"\xef\xbb\xbf" + (CHINESE + FAMILY).encode()
+    assert decode(data, "x") == CHINESE + FAMILY
+    assert "".join(decoded((data[at : at + 5] for at in range(0, len(data), 5)), "x")) == CHINESE + FAMILY
+
+
+@pytest.mark.parametrize(
+    ("chunks", "said"),
+    [
+        ([b"abc\xff"], "byte 3"),
+        (["中".encode()[:2], b"a"], "byte 0"),
+        ([b"ab", "中".encode()[:2]], "byte 2"),
+        ([], "empty"),
+    ],
+)
+def test_what_is_no_text(chunks: list[bytes], said: str) -> None:
+    with pytest.raises(Validation, match=said):
+        list(decoded(chunks, "x"))
