@@ -51,7 +51,12 @@ class Kilonova:
         file = Path(self._home.name) / "credentials.toml"
         file.write_text(CREDENTIALS)
         self.log = Path(self._home.name) / "log"
-        variables = {**clean_environment(), "KILONOVA_HOME": self._home.name, **(environment or {})}
+        variables = {
+            **clean_environment(),
+            "KILONOVA_HOME": self._home.name,
+            "KILONOVA_DATA": self._home.name,
+            **(environment or {}),
+        }
         command = [str(BIN / "kilonova"), "serve", "--port", "0", "--model", model, *options]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, env=variables, stderr=log)
@@ -77,6 +82,12 @@ class Kilonova:
             self.process.kill()
             self.process.wait()
             self._home.cleanup()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+        self._home.cleanup()
 
     @property
     def port(self) -> int:
@@ -131,13 +142,17 @@ class Kilonova:
 
 
 class S3:
-    """SeaweedFS, a real S3 server, with one bucket and two users, of whom one may do nothing."""
+    """SeaweedFS, a real S3 server, with one bucket and three users: one may do all, one only read, one nothing."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         config = folder / "s3.json"
-        users = [("tests", ACCESS_KEY, SECRET_KEY, ["Admin"]), ("nobody", "AKIDNOBODY", "secret-of-nobody", [])]
+        users = [
+            ("tests", ACCESS_KEY, SECRET_KEY, ["Admin"]),
+            ("nobody", "AKIDNOBODY", "secret-of-nobody", []),
+            ("reader", "AKIDREADER", "secret-of-reader", ["Read", "List"]),
+        ]
         identities = [
             {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
             for name, key, secret, actions in users
@@ -181,11 +196,11 @@ class S3:
         self._process.wait()
         self._folder.cleanup()
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, key: str = ACCESS_KEY, secret: str = SECRET_KEY) -> dict[str, str]:
         return {
             "AWS_ENDPOINT_URL_S3": self.url,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_REGION": "us-east-1",
         }
 

@@ -6,10 +6,12 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
+from kilonova.jobs.service import JobSettings
 from kilonova.media.content import Modality
 from kilonova.server.app import Settings, create_app
 from kilonova.wire.credential import Credential
@@ -58,10 +60,10 @@ def request(modality: Modality, form: str, data: bytes) -> bytes:
 
 
 @pytest.mark.timeout(240)
-def test_mutated_files(capsys: pytest.CaptureFixture[str]) -> None:
+def test_mutated_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(20_261_122)
     files = originals()
-    settings = Settings("fake", [Credential("tests", api_key="key")])
+    settings = Settings("fake", [Credential("tests", api_key="key")], JobSettings(tmp_path))
 
     async def run() -> Counter[tuple[str, int]]:
         app = create_app(replace(settings, queue=64))

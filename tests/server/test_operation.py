@@ -13,6 +13,7 @@ import time
 import urllib.error
 from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ import PIL.Image
 import psutil
 import pytest
 
+from kilonova.jobs.service import JobSettings
 from kilonova.server.app import Settings, create_app
 from kilonova.wire.credential import Credential
 from tests.samples import encode
@@ -138,9 +140,9 @@ def _send_and_leave(server: Kilonova) -> None:
         time.sleep(0.05)
 
 
-def test_a_body_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_never_comes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kilonova.server.operation._BODY_SECONDS", 0.2)
-    app = create_app(Settings("fake", [Credential("tests", api_key="key")]))
+    app = create_app(Settings("fake", [Credential("tests", api_key="key")], JobSettings(tmp_path)))
     headers = [(b"authorization", b"Bearer key"), (b"content-length", b"100"), (b"host", b"x")]
     path = "/v1/embeddings"
     scope = {

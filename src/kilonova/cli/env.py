@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kilonova.server import identity
+from kilonova.storage.local import endpoint
 
 __all__ = ["env"]
 
@@ -48,6 +49,8 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
+    if host in ("127.0.0.1", "localhost") and (s3 := endpoint(identity.data(), port)):  # started by `kilonova up`
+        values["AWS_ENDPOINT_URL_S3"] = s3
     # These would be sent along, or instead, and then refused.
     stale = ["AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"]
     if credential.session_token:

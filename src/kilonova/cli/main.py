@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import doctor, embed, env, eval, models, serve
+from kilonova.cli import doctor, embed, env, eval, jobs, models, serve, up
 from kilonova.wire.errors import KilonovaError
 
 __all__ = ["app", "main"]
@@ -19,9 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Text, images, audio and video as vectors of one space, behind Amazon Nova's API, on your own machine.",
 )
-for command in (serve.serve, env.env, embed.embed, models.models, doctor.doctor):
+for command in (up.up, serve.serve, env.env, embed.embed, models.models, doctor.doctor):
     app.command()(command)
 app.command("eval")(eval.evaluate)
+app.add_typer(jobs.app, name="jobs")
 
 
 def _version(wanted: bool) -> None:

@@ -38,6 +38,13 @@ def serve(
     max_mb: Annotated[int, typer.Option(help="Megabytes of request bodies under way at once.", min=25)] = 256,
     cache_mb: Annotated[int, typer.Option(help="Megabytes of vectors to keep for inputs seen again.", min=0)] = 0,
     batch_seconds: Annotated[float, typer.Option(help="How long the model may take for one batch.", min=0.1)] = 60.0,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder for what is kept: jobs. By default the user's data folder.")
+    ] = None,
+    database: Annotated[
+        str, typer.Option(help="Keep jobs in this database, shared by several servers: postgresql://…")
+    ] = "",
+    jobs: Annotated[int, typer.Option(help="Asynchronous invocations that run at once.", min=1)] = 8,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serve HTTPS. Needs --tls-key.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key of --tls-cert.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
@@ -49,6 +56,8 @@ def serve(
         kilonova serve
 
         kilonova serve --port 8000 --model kilonova-mini --cache-mb 256
+
+        kilonova serve --database postgresql://kilonova@db.example/kilonova
 
         kilonova serve --host 0.0.0.0 --credentials credentials.toml --log-level info
     """
@@ -63,6 +72,7 @@ def serve(
 
     import uvicorn
 
+    from kilonova.jobs.service import JobSettings
     from kilonova.server import logs
     from kilonova.server.app import Settings, create_app
     from kilonova.server.http2 import NegotiatingProtocol
@@ -72,6 +82,7 @@ def serve(
         Settings(
             model,
             callers,
+            JobSettings(data or identity.data(), database, at_once=jobs),
             region=region,
             queue=queue,
             max_bytes=max_mb << 20,

@@ -104,13 +104,11 @@ class Engine:
         if self.state is State.FAILED:
             raise Unavailable(f"The model {self.card.id} cannot be started: {self._supervisor.failure}")
 
-    def check(self, modality: Modality) -> None:
-        """Refuse at once what cannot be served.
+    def require(self, modality: Modality) -> None:
+        """Refuse what the model will never embed.
 
         Raises:
             Validation: the model does not embed that modality.
-            ModelNotReady: it is still being loaded.
-            Unavailable: it cannot be loaded, or the server stops.
         """
         if modality not in self.card.modalities:
             able = ", ".join(sorted(self.card.modalities))
@@ -118,6 +116,16 @@ class Engine:
                 f"The model {self.card.id} embeds {able}; it cannot embed {modality}.",
                 "`kilonova models` lists models and what they embed.",
             )
+
+    def check(self, modality: Modality) -> None:
+        """Refuse at once what cannot be served now.
+
+        Raises:
+            Validation: the model does not embed that modality.
+            ModelNotReady: it is still being loaded.
+            Unavailable: it cannot be loaded, or the server stops.
+        """
+        self.require(modality)
         match self.state:
             case State.LOADING:
                 raise ModelNotReady(f"The model {self.card.id} is being loaded.", "Try again in a moment.")

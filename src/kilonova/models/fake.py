@@ -2,7 +2,8 @@
 
 Equal contents get equal vectors and texts that share words get similar ones; nothing else is meant by them.
 A text that begins with one of ``FAULTS`` makes the model misbehave in that way, so that client code and
-this server can be tested against it.
+this server can be tested against it. The file that ``KILONOVA_FAKE_LOG`` names, if any, gets a line for every input
+embedded: its first words.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -37,6 +39,9 @@ class Fake(EmbeddingModel):
 
     card = FAKE
 
+    def __init__(self) -> None:
+        self._log = os.environ.get("KILONOVA_FAKE_LOG")
+
     def prepare(self, content: Content, purpose: Purpose) -> Prepared:
         if isinstance(content, Text):
             return self._text(content, purpose)
@@ -48,6 +53,9 @@ class Fake(EmbeddingModel):
         for row, item in enumerate(batch):
             for token in item.data[:1]:
                 _misbehave(token)
+            if self._log:
+                with Path(self._log).open("a", encoding="utf-8") as file:
+                    file.write(" ".join(item.data[:8]) + "\n")
             vectors[row] = sum((_direction(token) for token in item.data), np.zeros(3072, np.float32))
         return vectors
 

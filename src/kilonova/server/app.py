@@ -14,9 +14,11 @@ from starlette.routing import Route
 
 from kilonova._process.parent import Child
 from kilonova.engine.engine import Engine
+from kilonova.jobs.service import Jobs, JobSettings
 from kilonova.models.registry import NOVA_IDS
 from kilonova.server import health, metrics
 from kilonova.server.admission import Admission
+from kilonova.server.async_invoke import AsyncInvoke
 from kilonova.server.invoke import Bedrock
 from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call, ErrorBody, Operation
@@ -34,6 +36,7 @@ class Settings:
     Attributes:
         model: a name of the registry.
         credentials: who may call.
+        jobs: how asynchronous invocations are kept and run.
         region: the only region served; "" serves each.
         queue: inputs that may wait for the model.
         max_bytes: bodies under way at once, in bytes added up.
@@ -43,6 +46,7 @@ class Settings:
 
     model: str
     credentials: Sequence[Credential]
+    jobs: JobSettings
     region: str = ""
     queue: int = 256
     max_bytes: int = 256 << 20
@@ -78,22 +82,28 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
         )
         return Route(path, operation.__call__, methods=[method])
 
-    aws = Bedrock(engine, models)
+    jobs = Jobs(engine, settings.jobs)
+    aws, later = Bedrock(engine, models), AsyncInvoke(engine, jobs, list(models))
     plain = OpenAI(engine, models)
     routes = [
         route("/model/{model_id:path}/invoke", "POST", "InvokeModel", aws.invoke, bedrock.error_body),
         route("/foundation-models", "GET", "ListFoundationModels", aws.list_models, bedrock.error_body),
         route("/foundation-models/{model_id:path}", "GET", "GetFoundationModel", aws.get_model, bedrock.error_body),
+        route("/async-invoke", "POST", "StartAsyncInvoke", later.start, bedrock.error_body),
+        route("/async-invoke", "GET", "ListAsyncInvokes", later.list, bedrock.error_body),
+        route("/async-invoke/{arn:path}", "GET", "GetAsyncInvoke", later.get, bedrock.error_body),
+        route("/kilonova/jobs/{arn:path}/cancel", "POST", "CancelJob", later.cancel, bedrock.error_body),
+        route("/kilonova/jobs/{arn:path}", "GET", "DescribeJob", later.progress, bedrock.error_body),
         route("/v1/embeddings", "POST", "CreateEmbeddings", plain.embeddings, openai.error_body),
         route("/v1/models", "GET", "ListModels", plain.models, openai.error_body),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz(engine)),
-        Route("/metrics", metrics.page),
+        Route("/metrics", metrics.page(jobs)),
     ]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with engine:
+        async with engine, jobs:
             yield
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unknown})

@@ -12,7 +12,7 @@ from pathlib import Path
 from kilonova.wire.credential import Credential
 from kilonova.wire.errors import KilonovaError, Validation
 
-__all__ = ["configured", "development", "home", "load"]
+__all__ = ["configured", "data", "development", "home", "load"]
 
 _FIELDS = {"name": str, "access_key_id": str, "secret_access_key": str, "session_token": str, "api_key": str}
 
@@ -22,6 +22,13 @@ def home() -> Path:
     if given := os.environ.get("KILONOVA_HOME"):
         return Path(given)
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kilonova"
+
+
+def data() -> Path:
+    """The directory for what Kilonova keeps: ``KILONOVA_DATA``, else ``kilonova`` in the user's data."""
+    if given := os.environ.get("KILONOVA_DATA"):
+        return Path(given)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
 
 
 def load(host: str, file: Path | None = None) -> list[Credential]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from prometheus_client import Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kilonova.engine.metrics import REGISTRY
+from kilonova.jobs.service import Jobs
 
 __all__ = ["ERRORS", "REQUESTS", "SECONDS", "page"]
 
@@ -24,6 +27,11 @@ SECONDS = Histogram(
 )
 
 
-async def page(request: Request) -> Response:
-    """``GET /metrics`` in Prometheus' text form."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+def page(jobs: Jobs) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint ``GET /metrics`` in Prometheus' text form."""
+
+    async def metrics(request: Request) -> Response:
+        await jobs.count()
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    return metrics

@@ -24,6 +24,7 @@ __all__ = ["Answer", "Call", "Operation"]
 
 _log = logging.getLogger("kilonova.server")
 
+_REGION = "us-east-1"  # of callers with an API key, who name none
 _BODY_SECONDS = 60.0  # a caller that stalls must not hold its place for ever
 
 ErrorBody = Callable[[KilonovaError], tuple[int, dict[str, str], bytes]]
@@ -35,6 +36,7 @@ class Call:
 
     request: Request
     region: str
+    caller: str = ""
     place: Place | None = None
     body: bytes = b""
     modality: str = "none"
@@ -89,11 +91,11 @@ class Operation:
         begin = perf_counter()
         request_id = str(uuid4())
         call = Call(request, self._region)
-        caller = error = ""
+        error = ""
         try:
             identity = self._authenticate(request)
-            caller = identity.credential.name
-            call.region = identity.region or self._region
+            call.caller = identity.credential.name
+            call.region = identity.region or self._region or _REGION
             with self._admission.request(identity.credential, _declared_length(request)) as call.place:
                 call.body, digest = await _read(request)
                 identity.confirm(digest)
@@ -108,7 +110,7 @@ class Operation:
             fault = InternalServer("The server failed on this request.", f"Its log has the reason under {request_id}.")
             error, response = fault.name, self._refuse(fault)
         response.headers["x-amzn-RequestId"] = request_id
-        self._record(call, response.status_code, error, caller, request_id, perf_counter() - begin)
+        self._record(call, response.status_code, error, request_id, perf_counter() - begin)
         return response
 
     def _authenticate(self, request: Request) -> sigv4.Caller:
@@ -125,7 +127,7 @@ class Operation:
         status, headers, body = self._error_body(error)
         return Response(body, status, headers, "application/json")
 
-    def _record(self, call: Call, status: int, error: str, caller: str, request_id: str, seconds: float) -> None:
+    def _record(self, call: Call, status: int, error: str, request_id: str, seconds: float) -> None:
         metrics.REQUESTS.labels(self._name, call.modality, status).inc()
         metrics.SECONDS.labels(self._name, call.modality).observe(seconds)
         if error:
@@ -135,7 +137,7 @@ class Operation:
                 "request_id": request_id,
                 "operation": self._name,
                 "modality": call.modality,
-                "caller": caller,
+                "caller": call.caller,
                 "status": status,
                 "error": error,
                 "milliseconds": round(seconds * 1000, 2),

@@ -9,7 +9,7 @@ from typing import Any
 
 from kilonova.wire.errors import KilonovaError, Unavailable, Validation
 
-__all__ = ["S3Reader", "split_uri"]
+__all__ = ["S3Reader", "connect", "explained", "split_uri"]
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -50,21 +50,26 @@ class S3Reader:
         bucket, key = split_uri(uri)
         async with self._starting:
             if self._client is None:
-                self._client = await asyncio.to_thread(_connect)
+                self._client = await asyncio.to_thread(connect)
         expected = {"ExpectedBucketOwner": owner} if owner else {}
-        found = await asyncio.to_thread(_explained, uri, self._client.get_object, Bucket=bucket, Key=key, **expected)
+        found = await asyncio.to_thread(explained, uri, self._client.get_object, Bucket=bucket, Key=key, **expected)
         with closing(found["Body"]) as body:
             size = found["ContentLength"]
             if size > limit:
                 raise Validation(f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object.")
             if hold is not None:
                 hold(size)
-            data: bytes = await asyncio.to_thread(_explained, uri, body.read)
+            data: bytes = await asyncio.to_thread(explained, uri, body.read)
         return data
 
 
-def _explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
-    """Call boto3; its many exceptions become ours."""
+def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
+    """Call boto3; its many exceptions become ours.
+
+    Raises:
+        Validation: the object does not exist, may not be read or written, or was changed.
+        Unavailable: S3 cannot be reached or fails; trying again may help.
+    """
     import botocore.exceptions as boto
 
     try:
@@ -73,18 +78,19 @@ def _explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
         raise _refusal(uri, error) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
         raise Validation(
-            f"The server has no credentials to read {uri}.",
+            f"The server has no credentials for {uri}.",
             "Start it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, for your S3.",
         ) from error
     except boto.ParamValidationError as error:
         raise Validation(f"{uri} is no valid S3 address: {error}") from error
     except (boto.BotoCoreError, OSError) as error:
         raise Unavailable(
-            f"S3 cannot be read ({type(error).__name__}) for {uri}.", "Check AWS_ENDPOINT_URL_S3."
+            f"S3 cannot be reached ({type(error).__name__}) for {uri}.", "Check AWS_ENDPOINT_URL_S3."
         ) from error
 
 
-def _connect() -> Any:
+def connect() -> Any:
+    """A client of the S3 that the AWS variables and files name."""
     import boto3
     from botocore.config import Config
 
@@ -92,6 +98,9 @@ def _connect() -> Any:
         connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=32
     )
     return boto3.session.Session().client("s3", config=config)
+
+
+_WRITES = frozenset({"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"})
 
 
 def _refusal(uri: str, error: Any) -> KilonovaError:
@@ -103,7 +112,13 @@ def _refusal(uri: str, error: Any) -> KilonovaError:
         case "NoSuchBucket":
             return Validation(f"The bucket of {uri} does not exist.", "Check its name and AWS_ENDPOINT_URL_S3.")
         case "AccessDenied" | "403" | "AllAccessDisabled" | "InvalidAccessKeyId" | "SignatureDoesNotMatch":
-            return Validation(f"The server may not read {uri} ({code}).", "Give its credentials s3:GetObject on it.")
+            action = "write" if error.operation_name in _WRITES else "read"
+            return Validation(
+                f"The server may not {action} {uri} ({code}).",
+                f"Give its credentials s3:{'PutObject' if action == 'write' else 'GetObject'} on it.",
+            )
+        case "PreconditionFailed" | "412":
+            return Validation(f"{uri} was changed while it was being read.", "Start again when nobody writes to it.")
     if status >= 500 or code in ("SlowDown", "RequestTimeout"):
         return Unavailable(f"S3 failed on {uri} ({code}).", "Try again.")
-    return Validation(f"S3 refused to give {uri}: {code}.")
+    return Validation(f"S3 refused {error.operation_name} on {uri}: {code}.")

@@ -32,6 +32,7 @@ __all__ = [
     "Source",
     "TextParams",
     "VideoParams",
+    "exactly_one",
     "malformed",
     "parse_single",
     "render_single",
@@ -92,7 +93,7 @@ class Source(_Wire):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        _exactly_one(self, "bytes", "s3Location")
+        exactly_one(self, "bytes", "s3Location")
         return self
 
 
@@ -105,7 +106,7 @@ class TextParams(_Wire):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        _exactly_one(self, "value", "source")
+        exactly_one(self, "value", "source")
         return self
 
 
@@ -144,7 +145,7 @@ class SingleEmbeddingParams(_Wire):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        _exactly_one(self, "text", "image", "audio", "video")
+        exactly_one(self, "text", "image", "audio", "video")
         return self
 
 
@@ -187,7 +188,8 @@ def malformed(errors: Sequence[ErrorDetails]) -> Validation:
     return Validation(f"Malformed input request: {count}{found}, please reformat your input and try again.")
 
 
-def _exactly_one(model: BaseModel, *names: str) -> None:
+def exactly_one(model: BaseModel, *names: str) -> None:
+    """Hold, within a validator, that one of the fields is given and no other."""
     given = [name for name in names if getattr(model, name) is not None]
     if len(given) != 1:
         raise PydanticCustomError(

@@ -1,0 +1,233 @@
+"""``kilonova jobs``: asynchronous invocations from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kilonova.wire.errors import KilonovaError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="List, watch and cancel asynchronous invocations.")
+
+_POLL_SECONDS = 0.5
+_Arn = Annotated[str, typer.Argument(help="The invocation's ARN, or the job id at its end.", metavar="JOB")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+@app.command("list")
+def list_jobs(
+    status: Annotated[str, typer.Option(help="Only InProgress, Completed or Failed ones.")] = "",
+    limit: Annotated[int, typer.Option(help="The newest so many.", min=1)] = 20,
+    as_json: _Json = False,
+) -> None:
+    """List invocations, the newest first.
+
+    **Examples**
+
+        kilonova jobs list
+
+        kilonova jobs list --status Failed --json
+    """
+    client = _Client()
+    query = {"maxResults": min(limit, 1000), **({"statusEquals": status} if status else {})}
+    found: list[dict[str, Any]] = []
+    while len(found) < limit:
+        page = client.call("GET", "/async-invoke", query)
+        found += page["asyncInvokeSummaries"]
+        if "nextToken" not in page:
+            break
+        query["nextToken"] = page["nextToken"]
+    if as_json:
+        print(json.dumps(found[:limit], indent=2))
+        return
+    if not found:
+        print("No invocations.", file=sys.stderr)
+        return
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("job", "status", "submitted", "took", "output", box=None)
+    for job in found[:limit]:
+        table.add_row(
+            job["invocationArn"].rpartition("/")[2], job["status"], _clock(job["submitTime"]), _took(job), _output(job)
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(job: _Arn, as_json: _Json = False) -> None:
+    """Show one invocation: how far it is, and why it failed if it did.
+
+    **Example**
+
+        kilonova jobs show abcdefghijkl
+    """
+    found = _Client().describe(job)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    progress = found["progress"]
+    rows = {
+        "job": found["invocationArn"],
+        "status": found["status"],
+        "file": progress["sourceFileUri"],
+        "output": _output(found),
+        "submitted": _clock(found["submitTime"]),
+        "took": _took(found),
+        "segments": f"{progress['segments']}, {progress['failedSegments']} of them failed",
+        "reached": _reached(progress),
+    }
+    if "failureMessage" in found:
+        rows["failure"] = found["failureMessage"]
+    for name, value in rows.items():
+        print(f"{name:>10}  {value}")
+
+
+@app.command()
+def wait(job: _Arn, as_json: _Json = False) -> None:
+    """Wait until an invocation has ended; the exit status is 1 when it failed.
+
+    **Example**
+
+        kilonova jobs wait abcdefghijkl && aws s3 ls s3://bucket/out/abcdefghijkl/
+    """
+    client = _Client()
+    found = client.describe(job)
+    with _bar(as_json) as bar:
+        task = bar.add_task(job[-12:], total=None, segments=0, speed="")
+        while found["status"] == "InProgress":
+            _show(bar, task, found["progress"])
+            time.sleep(_POLL_SECONDS)
+            found = client.describe(job)
+        _show(bar, task, found["progress"])
+    if as_json:
+        print(json.dumps(found, indent=2))
+    elif found["status"] == "Completed":
+        print(_output(found))
+    if found["status"] == "Failed":
+        raise KilonovaError(f"{found['invocationArn']} failed: {found['failureMessage']}")
+
+
+@app.command()
+def cancel(job: _Arn) -> None:
+    """End an invocation. It then counts as failed; files it has not finished are not written.
+
+    **Example**
+
+        kilonova jobs cancel abcdefghijkl
+    """
+    client = _Client()
+    client.call("POST", f"/kilonova/jobs/{client.arn(job)}/cancel")
+    print(f"Cancelled {job}.", file=sys.stderr)
+
+
+class _Client:
+    """Signed calls of a Kilonova server, which the AWS variables name."""
+
+    def __init__(self) -> None:
+        import boto3
+        from botocore.httpsession import URLLib3Session
+
+        self._session = boto3.session.Session()
+        self._region = self._session.region_name or "us-east-1"
+        client = self._session.client("bedrock-runtime", region_name=self._region)
+        self._url = client.meta.endpoint_url
+        if "amazonaws.com" in self._url:
+            raise KilonovaError(
+                "AWS_ENDPOINT_URL_BEDROCK_RUNTIME names no Kilonova server.", 'Run: eval "$(kilonova env --port 8000)"'
+            )
+        self._http = URLLib3Session(timeout=30)
+
+    def arn(self, job: str) -> str:
+        """The ARN of a job id."""
+        return job if job.startswith("arn:") else f"arn:aws:bedrock:{self._region}:000000000000:async-invoke/{job}"
+
+    def describe(self, job: str) -> dict[str, Any]:
+        """What is known of a job."""
+        return self.call("GET", f"/kilonova/jobs/{self.arn(job)}")
+
+    def call(self, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The JSON that the server answers.
+
+        Raises:
+            KilonovaError: it answers with an error, or cannot be reached.
+        """
+        from urllib.parse import quote, urlencode
+
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError
+
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise KilonovaError("There are no AWS credentials.", 'Run: eval "$(kilonova env --port 8000)"')
+        url = self._url + quote(path, safe="/") + (f"?{urlencode(query)}" if query else "")
+        request = AWSRequest(method, url)
+        SigV4Auth(credentials, "bedrock", self._region).add_auth(request)
+        try:
+            answer = self._http.send(request.prepare())
+        except BotoCoreError as error:
+            raise KilonovaError(
+                f"No answer from {self._url} ({type(error).__name__}).", "Is `kilonova serve` or `kilonova up` running?"
+            ) from error
+        body: dict[str, Any] = json.loads(answer.content)
+        if answer.status_code != 200:
+            raise KilonovaError(str(body.get("message", f"HTTP {answer.status_code}")))
+        return body
+
+
+def _bar(hidden: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[segments]} segments {task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=hidden,
+    )
+
+
+def _show(bar: Progress, task: Any, progress: dict[str, Any]) -> None:
+    speed = ""
+    if progress["begun"] and progress["position"] > 1:
+        rate = progress["position"] / max(0.1, time.time() - progress["begun"])
+        speed = f"{rate:.1f} s/s" if progress["unit"] == "seconds" else f"{rate / 1000:.1f} kB/s"
+    bar.update(
+        task, completed=progress["position"], total=progress["length"], segments=progress["segments"], speed=speed
+    )
+
+
+def _reached(progress: dict[str, Any]) -> str:
+    whole = f" of {progress['length']:,.1f}" if progress["length"] else ""
+    return f"{progress['position']:,.1f}{whole} {progress['unit']}"
+
+
+def _output(job: dict[str, Any]) -> str:
+    return str(job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"])
+
+
+def _clock(time: str) -> str:
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _took(job: dict[str, Any]) -> str:
+    if "endTime" not in job:
+        return ""
+    seconds = (datetime.fromisoformat(job["endTime"]) - datetime.fromisoformat(job["submitTime"])).total_seconds()
+    return f"{seconds:.1f} s"

@@ -1,0 +1,64 @@
+"""``kilonova up``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kilonova.cli import serve
+from kilonova.server import identity
+from kilonova.wire.errors import KilonovaError
+
+__all__ = ["up"]
+
+
+def up(
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    bucket: Annotated[list[str] | None, typer.Option(help="Make this bucket; may be repeated.")] = None,
+    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder for objects and jobs. By default the user's data folder.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
+) -> None:
+    """Serve Nova's API together with an S3 of its own: no AWS account is needed for anything.
+
+    Both listen on this machine only, and the same credentials open both.
+
+    **Examples**
+
+        kilonova up
+
+        kilonova up --port 8000 --bucket films --bucket vectors
+
+    and in another terminal
+
+        eval "$(kilonova env --port 8000)"
+
+        aws s3 cp film.mp4 s3://media/
+    """
+    from kilonova.storage.local import LocalS3
+
+    credential = next((one for one in identity.load("127.0.0.1") if one.access_key_id), None)
+    if credential is None:
+        raise KilonovaError(
+            "None of the configured credentials has an access key, which S3 needs.",
+            "Add access_key_id and secret_access_key in credentials.toml (docs/credentials.md).",
+        )
+    folder = data or identity.data()
+    with LocalS3(folder / "s3", credential, port) as s3:
+        s3.create(bucket or ["media"])
+        os.environ |= {
+            "AWS_ENDPOINT_URL_S3": s3.url,
+            "AWS_ACCESS_KEY_ID": credential.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,
+            "AWS_REGION": "us-east-1",
+        }
+        os.environ.pop("AWS_SESSION_TOKEN", None)
+        os.environ.pop("AWS_PROFILE", None)
+        print(f"S3 at {s3.url} with the buckets {', '.join(bucket or ['media'])}", file=sys.stderr, flush=True)
+        serve.serve(port=port, model=model, data=folder, log_level=log_level)

@@ -1,0 +1,1 @@
+"""Asynchronous invocations: durable, resumable, segment by segment."""

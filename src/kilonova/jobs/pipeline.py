@@ -1,0 +1,151 @@
+"""Embedding runs ahead of what is written: while one segment is in the model, the next ones are being read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kilonova.engine.engine import Embedding, Engine
+from kilonova.jobs.sources import Part, ReaderPool, explain, modality, parts
+from kilonova.media.content import Content, Encoded, Modality
+from kilonova.storage.objects import ObjectInfo
+from kilonova.wire.async_invoke import SegmentedEmbeddingParams
+from kilonova.wire.errors import (
+    KilonovaError,
+    ModelFailed,
+    ModelNotReady,
+    ModelTimeout,
+    Throttled,
+    Unavailable,
+    Validation,
+)
+
+__all__ = ["Line", "Pipeline"]
+
+_AHEAD = 12  # segments read or embedded before they are asked for
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of an output file, not yet rendered.
+
+    Attributes:
+        kind: ``embeddingType``, which names the file.
+        metadata: ``segmentMetadata``.
+        position: how far into the file the segment reaches, ``length`` of the whole file.
+        vector: float32 [dimension], None when it failed.
+        reason: Nova's ``failureReason``, "" when there is a vector.
+        message: what happened, in words.
+    """
+
+    kind: str
+    metadata: dict[str, Any]
+    position: float
+    length: float | None
+    vector: np.ndarray | None
+    reason: str = ""
+    message: str = ""
+
+
+class Pipeline:
+    """The lines of one file, from a segment on; lives in the engine's event loop.
+
+    Args:
+        engine: what embeds.
+        readers: what decodes.
+        params: what was asked for.
+        info: the object's state.
+        first: number of the first segment.
+    """
+
+    def __init__(
+        self, engine: Engine, readers: ReaderPool, params: SegmentedEmbeddingParams, info: ObjectInfo, first: int
+    ) -> None:
+        self._engine, self._params = engine, params
+        self._parts = parts(params, info, first, readers)
+        self._ready: asyncio.Queue[list[asyncio.Task[Line]] | KilonovaError | None] = asyncio.Queue()
+        self._places = asyncio.Semaphore(_AHEAD)
+        self._reader = asyncio.create_task(self._read())
+
+    async def take(self, count: int) -> list[list[Line]]:
+        """The lines of the next segments, ``count`` of them; fewer at the end.
+
+        Raises:
+            KilonovaError: the file cannot be read any further.
+        """
+        found: list[list[Line]] = []
+        while len(found) < count:
+            tasks = await self._ready.get()
+            if tasks is None:
+                self._ready.put_nowait(None)  # so that asking again gives the same
+                break
+            if isinstance(tasks, KilonovaError):
+                raise tasks
+            found.append([await task for task in tasks])
+            self._places.release()
+        return found
+
+    async def close(self) -> None:
+        """Stop reading and embedding."""
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        while not self._ready.empty():
+            tasks = self._ready.get_nowait()
+            if isinstance(tasks, list):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        source: AsyncIterator[tuple[int, list[Part]]] = self._parts
+        try:
+            async for _, segment in source:
+                self._ready.put_nowait([asyncio.create_task(self._line(part)) for part in segment])
+                await self._places.acquire()
+        except KilonovaError as error:
+            self._ready.put_nowait(error)
+        else:
+            self._ready.put_nowait(None)
+        finally:
+            await self._parts.aclose()  # type: ignore[attr-defined]
+
+    async def _line(self, part: Part) -> Line:
+        if part.content is None:
+            return self._failed(part, "INVALID_CONTENT", part.fault)
+        try:
+            found = await self._embed(part.content)
+        except KilonovaError as error:
+            if isinstance(error, Unavailable):
+                raise  # no segment will fare better
+            if isinstance(error, Validation) and modality(self._params) is Modality.IMAGE:
+                raise  # the file is one segment: it is the file that is refused
+            return self._failed(part, explain(error), str(error))
+        metadata = part.metadata
+        if found.kept_characters is not None:
+            metadata = {**metadata, "truncatedCharLength": found.kept_characters}
+        return Line(str(part.kind), metadata, part.position, part.length, found.vector)
+
+    @staticmethod
+    def _failed(part: Part, reason: str, message: str) -> Line:
+        return Line(str(part.kind), part.metadata, part.position, part.length, None, reason, message)
+
+    async def _embed(self, content: Content | Encoded) -> Embedding:
+        for attempt in range(_ATTEMPTS):
+            try:
+                found = await self._engine.embed(
+                    content, self._params.embeddingPurpose, self._params.embeddingDimension
+                )
+            except (Throttled, ModelNotReady, ModelFailed, ModelTimeout) as error:
+                if attempt == _ATTEMPTS - 1 or (attempt and isinstance(error, ModelFailed | ModelTimeout)):
+                    raise
+                await asyncio.sleep(0.5 * 2.0**attempt)
+                await self._engine.ready()
+            else:
+                assert found is not None  # the sound of a film is its own content here
+                return found
+        raise AssertionError("unreachable")

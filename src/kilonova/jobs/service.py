@@ -1,0 +1,260 @@
+"""Jobs of one server: taken in, queued, run, and taken over from servers that died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from kilonova.jobs import metrics
+from kilonova.wire.async_invoke import ListQuery, StartRequest
+from kilonova.wire.errors import KilonovaError, Unavailable
+
+if TYPE_CHECKING:
+    from kilonova.engine.engine import Engine
+    from kilonova.jobs.records import Job, Records
+
+__all__ = ["JobSettings", "Jobs"]
+
+_log = logging.getLogger("kilonova.jobs")
+
+_BEAT_SECONDS = 2.0
+_DEAD_SECONDS = 20.0  # a server on another machine that was silent for so long is taken to be dead
+_UNQUEUED_SECONDS = 5.0
+_POLL_SECONDS = 0.2
+_VERSION = "1"  # of the workflow's steps: a change of their order needs a new one
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How jobs are kept and run.
+
+    Attributes:
+        folder: for the SQLite file, when no database is given.
+        database: a URL, for example ``postgresql://user:password@host/kilonova``; "" is SQLite.
+        at_once: jobs that one server runs at a time.
+        per_caller: jobs of one caller that run at a time, over all servers.
+        account: 12 digits, which stand in the invocations' ARNs.
+    """
+
+    folder: Path
+    database: str = ""
+    at_once: int = 8
+    per_caller: int = 4
+    account: str = "000000000000"
+
+
+class Jobs:
+    """Starts, finds and ends asynchronous invocations. Use as an async context manager inside the engine's.
+
+    DBOS and the database are loaded in the background, so that synchronous calls are served at once; asynchronous
+    ones wait for it.
+    """
+
+    def __init__(self, engine: Engine, settings: JobSettings) -> None:
+        self._engine, self.settings = engine, settings
+        self._id = uuid4().hex
+        self._queue = "kilonova-" + re.sub(r"[^a-z0-9-]", "-", engine.card.id.lower())
+        self._records: Records | None = None
+        self._runtime: Any = None
+        self._launch: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._launch = asyncio.create_task(self._start_up())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in (self._launch, self._beating):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, KilonovaError):
+                    await task
+        if self._runtime is not None:
+            self._runtime.stopping.set()
+            await asyncio.to_thread(_destroy)
+            self._runtime.readers.close()
+            if self._records is not None:
+                await asyncio.to_thread(self._records.forget, self._id)
+
+    async def start(self, request: StartRequest, *, region: str, model: str, caller: str) -> Job:
+        """Keep a job and queue it; the same token and input give the same job.
+
+        Raises:
+            Conflict: the token was used with another input.
+            Unavailable: the database cannot be used.
+        """
+        records = await self._ready()
+        plain = request.model_copy(update={"clientRequestToken": None})
+        digest = hashlib.sha256(plain.model_dump_json(exclude_unset=True).encode()).hexdigest()
+
+        def keep() -> Job:
+            job = records.start(
+                request,
+                digest,
+                region=region,
+                account=self.settings.account,
+                model=model,
+                served_by=self._engine.card.id,
+                caller=caller,
+            )
+            if not job.queued:
+                self._enqueue(records, job)
+            return job
+
+        return await asyncio.to_thread(keep)
+
+    async def get(self, job: str) -> Job | None:
+        """The job of that id."""
+        return await asyncio.to_thread((await self._ready()).get, job)
+
+    async def page(self, region: str, query: ListQuery) -> list[Job]:
+        """A page of jobs, one more than asked for when there are more."""
+        return await asyncio.to_thread((await self._ready()).page, self.settings.account, region, query)
+
+    async def cancel(self, job: str) -> bool:
+        """End a job; False when it had ended before. What it wrote stays unfinished."""
+        records = await self._ready()
+        return await asyncio.to_thread(records.end, job, "Cancelled.")
+
+    async def count(self) -> None:
+        """Bring the gauges of ``metrics`` up to date."""
+        if self._records is None:
+            return
+        found, oldest = await asyncio.to_thread(self._records.counts)
+        for state in ("waiting", "running", "completed", "failed"):
+            metrics.JOBS.labels(state).set(found.get(state, 0))
+        metrics.OLDEST.set(time.time() - oldest if oldest is not None else 0.0)
+
+    async def _ready(self) -> Records:
+        assert self._launch is not None
+        await asyncio.shield(self._launch)
+        assert self._records is not None
+        return self._records
+
+    async def _start_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.to_thread(self._load, loop)
+        except KilonovaError:
+            raise
+        except Exception as fault:
+            _log.exception("the jobs database cannot be used")
+            raise Unavailable(
+                f"The jobs database cannot be used ({type(fault).__name__}).", "See the server's log and --database."
+            ) from fault
+        self._beating = asyncio.create_task(self._beat())
+
+    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
+        from dbos import DBOS, DBOSConfig
+
+        from kilonova.jobs.records import Records, database_url, open_engine
+        from kilonova.jobs.sources import ReaderPool
+        from kilonova.jobs.workflow import Runtime, set_runtime
+
+        url = database_url(self.settings.database, self.settings.folder)
+        database = open_engine(url)
+        records = Records(database)
+        records.migrate()
+        self._runtime = Runtime(self._engine, records, ReaderPool(self._engine.card), loop)
+        set_runtime(self._runtime)
+        config: DBOSConfig = {
+            "name": "kilonova",
+            "system_database_url": url,
+            "system_database_engine": database,
+            "executor_id": self._id,
+            "application_version": _VERSION,
+            "log_level": "ERROR",
+        }
+        logging.getLogger("dbos").addHandler(logging.NullHandler())  # its own would write to the console
+        DBOS(config=config)
+        DBOS.listen_queues([self._queue])
+        DBOS.launch()
+        DBOS.register_queue(
+            self._queue,
+            worker_concurrency=self.settings.at_once,
+            partition_concurrency=self.settings.per_caller,
+            polling_interval_sec=_POLL_SECONDS,
+            on_conflict="always_update",
+        )
+        records.beat(self._id, socket.gethostname(), os.getpid())
+        self._records = records
+        self._take_over(records)
+
+    def _enqueue(self, records: Records, job: Job) -> None:
+        from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+        from kilonova.jobs.workflow import embed_file
+
+        with SetWorkflowID(job.view.id), SetEnqueueOptions(queue_partition_key=job.caller):
+            DBOS.enqueue_workflow(self._queue, embed_file, job.view.id)
+        records.queued(job.view.id)
+
+    async def _beat(self) -> None:
+        """Say that this server lives, look for others that do not, and finish what they began."""
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            try:
+                await asyncio.to_thread(self._tend)
+            except Exception:  # a database that is away for a while must not end the beat
+                _log.exception("the jobs database did not answer")
+
+    def _tend(self) -> None:
+        records = self._records
+        assert records is not None
+        records.beat(self._id, socket.gethostname(), os.getpid())
+        self._take_over(records)
+        for job in records.unqueued(_UNQUEUED_SECONDS):
+            if job.served_by == self._engine.card.id:
+                self._enqueue(records, job)
+        self._sweep()
+
+    def _take_over(self, records: Records) -> None:
+        from dbos import DBOS
+
+        here = socket.gethostname()
+        for server in records.servers():
+            if server["id"] != self._id and _dead(server, here):
+                DBOS._recover_pending_workflows([server["id"]])
+                records.forget(server["id"])
+
+    def _sweep(self) -> None:
+        """Drop what DBOS keeps of jobs that have ended: the vectors lie in S3 now."""
+        from dbos import DBOS
+
+        done = DBOS.list_workflows(status=["SUCCESS", "ERROR"], limit=200, load_input=False, load_output=False)
+        old = [one.workflow_id for one in done if one.workflow_id]
+        if old:
+            DBOS.delete_workflows(old)
+
+
+def _dead(server: Any, here: str) -> bool:
+    if server["host"] == here:
+        try:
+            os.kill(server["pid"], 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+    return bool(time.time() - server["beat"] > _DEAD_SECONDS)
+
+
+def _destroy() -> None:
+    from dbos import DBOS
+
+    from kilonova.jobs.workflow import set_runtime
+
+    DBOS.destroy()
+    set_runtime(None)

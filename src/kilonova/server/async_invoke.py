@@ -1,0 +1,84 @@
+"""Bedrock's three operations on asynchronous invocations, and ours: how far one is, and ending it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from kilonova.engine.engine import Engine
+from kilonova.jobs.service import Jobs
+from kilonova.jobs.sources import modality
+from kilonova.server.operation import Answer, Call
+from kilonova.wire import async_invoke as wire
+from kilonova.wire import bedrock
+from kilonova.wire.errors import Validation
+
+__all__ = ["AsyncInvoke"]
+
+
+class AsyncInvoke:
+    """The operations on the jobs of one server.
+
+    Args:
+        engine: what embeds.
+        jobs: what keeps and runs jobs.
+        models: ids that are served.
+    """
+
+    def __init__(self, engine: Engine, jobs: Jobs, models: Sequence[str]) -> None:
+        self._engine, self._jobs, self._models = engine, jobs, models
+
+    async def start(self, call: Call) -> Answer:
+        """``POST /async-invoke``."""
+        request = wire.parse_start(call.take_body())
+        model = bedrock.parse_model_id(request.modelId, call.region, self._models)
+        kind = modality(request.params)
+        call.modality = str(kind)
+        self._engine.require(kind)
+        job = await self._jobs.start(request, region=call.region, model=model, caller=call.caller)
+        return Answer(orjson.dumps({"invocationArn": job.view.arn}))
+
+    async def get(self, call: Call) -> Answer:
+        """``GET /async-invoke/{invocationArn}``."""
+        arn = call.request.path_params["arn"]
+        job = await self._jobs.get(wire.job_id(arn, call.region, self._jobs.settings.account))
+        if job is None:
+            raise wire.unknown(arn)
+        return Answer(wire.render_job(job.view))
+
+    async def list(self, call: Call) -> Answer:
+        """``GET /async-invoke``."""
+        query = wire.parse_list(call.request.query_params.multi_items())
+        jobs = [job.view for job in await self._jobs.page(call.region, query)]
+        page = jobs[: query.limit]
+        return Answer(wire.render_list(page, query.token(page[-1]) if len(jobs) > query.limit else None))
+
+    async def progress(self, call: Call) -> Answer:
+        """``GET /kilonova/jobs/{invocationArn}``: what Get answers, and how far it is."""
+        arn = call.request.path_params["arn"]
+        job = await self._jobs.get(wire.job_id(arn, call.region, self._jobs.settings.account))
+        if job is None:
+            raise wire.unknown(arn)
+        found = orjson.loads(wire.render_job(job.view))
+        found["progress"] = {
+            "sourceFileUri": getattr(job.request.params, modality(job.request.params)).source.s3Location.uri,
+            "unit": "seconds" if modality(job.request.params) in ("audio", "video") else "bytes",
+            "segments": job.segments,
+            "failedSegments": job.failures,
+            "position": job.position,
+            "length": job.length,
+            "begun": job.begun,
+        }
+        return Answer(orjson.dumps(found))
+
+    async def cancel(self, call: Call) -> Answer:
+        """``POST /kilonova/jobs/{invocationArn}/cancel``."""
+        arn = call.request.path_params["arn"]
+        call.take_body()
+        job = wire.job_id(arn, call.region, self._jobs.settings.account)
+        if await self._jobs.get(job) is None:
+            raise wire.unknown(arn)
+        if not await self._jobs.cancel(job):
+            raise Validation(f"{arn} has ended already.")
+        return Answer(b"{}")
