@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
+import pytest
 from botocore.config import Config
 
 BIN = Path(sys.executable).parent
@@ -203,6 +205,38 @@ class S3:
             "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_REGION": "us-east-1",
         }
+
+
+class Postgres:
+    """A Postgres server with a database of its own, as Debian installs it."""
+
+    def __init__(self) -> None:
+        tools = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        if not tools:
+            pytest.skip("needs Postgres: apt-get install postgresql")
+        self._bin, self.port = tools[-1].parent, free_port()
+        self._folder = tempfile.TemporaryDirectory()
+        # Postgres refuses to run as root
+        self._user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        if self._user:
+            shutil.chown(self._folder.name, "postgres")
+        self.url = f"postgresql://tests@127.0.0.1:{self.port}/postgres"
+
+    def __enter__(self) -> Self:
+        data = f"{self._folder.name}/data"
+        self._run("initdb", "-D", data, "-U", "tests", "-A", "trust", "--no-sync")
+        options = f"-p {self.port} -h 127.0.0.1 -k {self._folder.name}"
+        self._run("pg_ctl", "-D", data, "-o", options, "-l", f"{self._folder.name}/log", "-w", "start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run("pg_ctl", "-D", f"{self._folder.name}/data", "-m", "immediate", "stop")
+        self._folder.cleanup()
+
+    def _run(self, tool: str, *arguments: str) -> None:
+        subprocess.run([*self._user, str(self._bin / tool), *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 _WEED_PORTS = (

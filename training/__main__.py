@@ -48,8 +48,9 @@ KITCHEN = {
 
 
 #: What the made sounds are.
-MADE = {"speech": ("someone speaking", "有人说话"), "noise": ("noise", "噪声"), "silence": ("silence", "安静无声")}
-_NOISES = 160
+MADE = {"speech": ("someone speaking", "有人说话"), "noise": ("noise", "噪声"), "silence": ("silence", "安静无声"),
+        "beep": ("a beep", "哔哔声")}  # fmt: skip
+_MADE = 240
 
 
 def towers(work: Path, shared: Path, out: Path) -> None:
@@ -210,7 +211,7 @@ def train_audio(work: Path, shared: Path, out: Path, text: heads.TextHead) -> No
         return F.normalize(vectors[0] + vectors[1], dim=1)
 
     bank = audio_data.bank(work, shared, _FOLDS)
-    made = list(audio_data.noises(_NOISES, SEED))
+    made = list(audio_data.made(_MADE, SEED))
     # the bank begins with kitchen20 and speech; of the rest every second sound is enough
     labels = [label for _, label in audio_data.kitchen20(shared, _FOLDS)]
     labels += ["speech"] * len(audio_data.speech(work))

@@ -21,7 +21,7 @@ from training.sound_classes import TEST_PACKAGES, test_clips
 from training.sources import debian
 from training.unpack import SUFFIXES, unpack_sounds
 
-__all__ = ["PACKAGES", "RATE", "Bank", "bank", "chinese_names", "class_names", "kitchen20", "noises", "read", "speech"]
+__all__ = ["PACKAGES", "RATE", "Bank", "bank", "chinese_names", "class_names", "kitchen20", "made", "read", "speech"]
 
 RATE = 32_000
 #: Debian packages with sounds, and how many seconds of each file are used (music is long and much alike).
@@ -156,15 +156,21 @@ def chinese_names() -> list[str]:
     return Path(__file__).with_name("sound_names_zh.txt").read_text().splitlines()
 
 
-def noises(count: int, seed: int) -> Iterator[tuple[np.ndarray, str]]:
-    """Made sounds float32 [n] of five seconds: coloured noise that is heard, and so quiet that it is not."""
+def made(count: int, seed: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Made sounds float32 [n] of five seconds: coloured noise, noise too quiet to be heard, and beeps."""
     rng, size = np.random.default_rng(seed), 5 * RATE
     for index in range(count):
-        spectrum = rng.normal(size=size // 2 + 1) + 1j * rng.normal(size=size // 2 + 1)
-        made = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** rng.uniform(0, 1.2), size)
-        heard = index % 2 == 0
-        level = 10 ** (rng.uniform(-1.6, 0) if heard else rng.uniform(-7, -4))
-        yield (made / np.abs(made).max() * level).astype(np.float32), "noise" if heard else "silence"
+        label = ("noise", "silence", "beep")[index % 3]
+        if label == "beep":
+            time = np.arange(size) / RATE
+            wave = np.sin(2 * np.pi * 10 ** rng.uniform(2.3, 3.7) * time)
+            if rng.random() < 0.5:  # a row of beeps
+                wave *= (time * rng.uniform(1, 5)) % 1 < rng.uniform(0.2, 0.8)
+        else:
+            spectrum = rng.normal(size=size // 2 + 1) + 1j * rng.normal(size=size // 2 + 1)
+            wave = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** rng.uniform(0, 1.2), size)
+        level = 10 ** (rng.uniform(-7, -4) if label == "silence" else rng.uniform(-1.6, 0))
+        yield (wave / np.abs(wave).max() * level).astype(np.float32), label
 
 
 def class_names(shared: Path) -> list[str]:

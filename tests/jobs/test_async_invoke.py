@@ -15,23 +15,6 @@ from tests.servers import NOVA, S3, Kilonova
 BUCKET = "media"
 
 
-@pytest.fixture(scope="module")
-def s3() -> Any:
-    with S3() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def server(s3: S3) -> Any:
-    with Kilonova(environment=s3.environment()) as server:
-        yield server.wait_ready()
-
-
-@pytest.fixture(scope="module")
-def client(server: Kilonova) -> Any:
-    return server.client()
-
-
 def start(client: Any, params: dict[str, Any], prefix: str = "out", **options: Any) -> str:
     answer = client.start_async_invoke(
         modelId=NOVA,
@@ -65,11 +48,11 @@ def lines(s3: S3, job: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.decode().splitlines()] if name.endswith("l") else [json.loads(body)]
 
 
-def test_a_text_in_two_scripts(client: Any, s3: S3) -> None:
+def test_a_text_in_two_scripts(bedrock: Any, s3: S3) -> None:
     text = "The quick brown fox. " * 80 + "今天天气很好，我们去散步。" * 200
     s3.client.put_object(Bucket=BUCKET, Key="long.txt", Body=text.encode())
-    arn = start(client, {"text": {**source("long.txt"), "segmentationConfig": {"maxLengthChars": 800}}})
-    job = wait(client, arn)
+    arn = start(bedrock, {"text": {**source("long.txt"), "segmentationConfig": {"maxLengthChars": 800}}})
+    job = wait(bedrock, arn)
     assert job["status"] == "Completed", job
     assert job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"] == f"s3://{BUCKET}/out/{arn[-12:]}"
     assert job["endTime"] >= job["submitTime"]
@@ -82,7 +65,7 @@ def test_a_text_in_two_scripts(client: Any, s3: S3) -> None:
         body = {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {
             "embeddingPurpose": "GENERIC_INDEX", "embeddingDimension": 256,
             "text": {"truncationMode": "NONE", "value": text[begin:end]}}}  # fmt: skip
-        single = json.loads(client.invoke_model(modelId=NOVA, body=json.dumps(body))["body"].read())
+        single = json.loads(bedrock.invoke_model(modelId=NOVA, body=json.dumps(body))["body"].read())
         assert np.allclose(line["embedding"], single["embeddings"][0]["embedding"], atol=1e-6)
     (result,) = lines(s3, job, "segmented-embedding-result.json")
     assert result["embeddingDimension"] == 256
@@ -101,9 +84,9 @@ def test_a_text_in_two_scripts(client: Any, s3: S3) -> None:
         ("AUDIO_VIDEO_SEPARATE", {"embedding-video.jsonl": 3, "embedding-audio.jsonl": 3}),
     ],
 )
-def test_a_film(client: Any, s3: S3, mode: str, files: dict[str, int]) -> None:
+def test_a_film(bedrock: Any, s3: S3, mode: str, files: dict[str, int]) -> None:
     s3.client.put_object(Bucket=BUCKET, Key="film.mp4", Body=samples.video("mp4", 12.0))
-    job = wait(client, start(client, {"video": {**source("film.mp4"), "format": "mp4", "embeddingMode": mode}}))
+    job = wait(bedrock, start(bedrock, {"video": {**source("film.mp4"), "format": "mp4", "embeddingMode": mode}}))
     assert job["status"] == "Completed", job
     for name, count in files.items():
         found = lines(s3, job, name)
@@ -113,15 +96,15 @@ def test_a_film(client: Any, s3: S3, mode: str, files: dict[str, int]) -> None:
     assert len(result["embeddingResults"]) == len(files)
 
 
-def test_a_sound_and_an_image(client: Any, s3: S3) -> None:
+def test_a_sound_and_an_image(bedrock: Any, s3: S3) -> None:
     s3.client.put_object(Bucket=BUCKET, Key="tone.mp3", Body=samples.sound("mp3", 7.0))
     s3.client.put_object(Bucket=BUCKET, Key="a.png", Body=samples.picture("png"))
     sound = start(
-        client, {"audio": {**source("tone.mp3"), "format": "mp3", "segmentationConfig": {"durationSeconds": 2}}}
+        bedrock, {"audio": {**source("tone.mp3"), "format": "mp3", "segmentationConfig": {"durationSeconds": 2}}}
     )
-    image = start(client, {"image": {**source("a.png"), "format": "png"}})
-    assert len(lines(s3, wait(client, sound), "embedding-audio.jsonl")) == 4
-    assert len(lines(s3, wait(client, image), "embedding-image.json")[0]["embedding"]) == 256
+    image = start(bedrock, {"image": {**source("a.png"), "format": "png"}})
+    assert len(lines(s3, wait(bedrock, sound), "embedding-audio.jsonl")) == 4
+    assert len(lines(s3, wait(bedrock, image), "embedding-image.json")[0]["embedding"]) == 256
 
 
 @pytest.mark.parametrize(
@@ -134,45 +117,45 @@ def test_a_sound_and_an_image(client: Any, s3: S3) -> None:
         ("latin.txt", "image", "no image of a supported format"),
     ],
 )
-def test_a_file_that_cannot_be_embedded_fails_the_job(client: Any, s3: S3, key: str, kind: str, said: str) -> None:
+def test_a_file_that_cannot_be_embedded_fails_the_job(bedrock: Any, s3: S3, key: str, kind: str, said: str) -> None:
     s3.client.put_object(Bucket=BUCKET, Key="latin.txt", Body="café au lait à côté".encode("latin-1") * 50)
     s3.client.put_object(Bucket=BUCKET, Key="empty.txt", Body=b"")
     form = {} if kind == "text" else {"format": "mp4" if kind == "video" else "png"}
-    job = wait(client, start(client, {kind: {**source(key), **form}}))
+    job = wait(bedrock, start(bedrock, {kind: {**source(key), **form}}))
     assert job["status"] == "Failed"
     assert said in job["failureMessage"]
 
 
-def test_a_token_makes_a_start_idempotent(client: Any, s3: S3) -> None:
+def test_a_token_makes_a_start_idempotent(bedrock: Any, s3: S3) -> None:
     s3.client.put_object(Bucket=BUCKET, Key="short.txt", Body="你好".encode())
     params = {"text": source("short.txt")}
-    first = start(client, params, clientRequestToken="token-1")
-    assert start(client, params, clientRequestToken="token-1") == first
-    with pytest.raises(client.exceptions.ConflictException):
-        start(client, {**params, "embeddingDimension": 384}, clientRequestToken="token-1")
-    assert wait(client, first)["clientRequestToken"] == "token-1"
+    first = start(bedrock, params, clientRequestToken="token-1")
+    assert start(bedrock, params, clientRequestToken="token-1") == first
+    with pytest.raises(bedrock.exceptions.ConflictException):
+        start(bedrock, {**params, "embeddingDimension": 384}, clientRequestToken="token-1")
+    assert wait(bedrock, first)["clientRequestToken"] == "token-1"
 
 
-def test_lists_have_pages_filters_and_both_orders(client: Any, s3: S3) -> None:
+def test_lists_have_pages_filters_and_both_orders(bedrock: Any, s3: S3) -> None:
     s3.client.put_object(Bucket=BUCKET, Key="short.txt", Body="你好".encode())
-    started = [start(client, {"text": source("short.txt")}, prefix=f"page/{index}") for index in range(5)]
+    started = [start(bedrock, {"text": source("short.txt")}, prefix=f"page/{index}") for index in range(5)]
     for arn in started:
-        wait(client, arn)
-    begin = client.get_async_invoke(invocationArn=started[0])["submitTime"]
-    pages = client.get_paginator("list_async_invokes").paginate(
+        wait(bedrock, arn)
+    begin = bedrock.get_async_invoke(invocationArn=started[0])["submitTime"]
+    pages = bedrock.get_paginator("list_async_invokes").paginate(
         sortOrder="Ascending", PaginationConfig={"PageSize": 2}
     )  # fmt: skip
     ascending = [job["invocationArn"] for page in pages for job in page["asyncInvokeSummaries"]]
     assert ascending[-5:] == started
-    newest = client.list_async_invokes(maxResults=3)["asyncInvokeSummaries"]
+    newest = bedrock.list_async_invokes(maxResults=3)["asyncInvokeSummaries"]
     assert [job["invocationArn"] for job in newest] == started[:-4:-1]
-    assert all(job["status"] == "Completed" for job in client.list_async_invokes(
+    assert all(job["status"] == "Completed" for job in bedrock.list_async_invokes(
         statusEquals="Completed")["asyncInvokeSummaries"])  # fmt: skip
-    earlier = client.list_async_invokes(submitTimeBefore=begin)["asyncInvokeSummaries"]
+    earlier = bedrock.list_async_invokes(submitTimeBefore=begin)["asyncInvokeSummaries"]
     assert not {job["invocationArn"] for job in earlier} & set(started)
-    token = client.list_async_invokes(maxResults=2)["nextToken"]
-    with pytest.raises(client.exceptions.ValidationException, match="other filters"):
-        client.list_async_invokes(nextToken=token, statusEquals="Failed")
+    token = bedrock.list_async_invokes(maxResults=2)["nextToken"]
+    with pytest.raises(bedrock.exceptions.ValidationException, match="other filters"):
+        bedrock.list_async_invokes(nextToken=token, statusEquals="Failed")
 
 
 @pytest.mark.parametrize(
@@ -182,13 +165,13 @@ def test_lists_have_pages_filters_and_both_orders(client: Any, s3: S3) -> None:
         ("arn:aws:bedrock:eu-west-1:000000000000:async-invoke/abcdefghijkl", "no asynchronous invocation"),
     ],
 )
-def test_unknown_invocations(client: Any, arn: str, said: str) -> None:
-    with pytest.raises(client.exceptions.ValidationException, match=said):
-        client.get_async_invoke(invocationArn=arn)
+def test_unknown_invocations(bedrock: Any, arn: str, said: str) -> None:
+    with pytest.raises(bedrock.exceptions.ValidationException, match=said):
+        bedrock.get_async_invoke(invocationArn=arn)
 
 
-def test_metrics_count_jobs(server: Kilonova, client: Any) -> None:
-    page = server.get("/metrics").decode()
+def test_metrics_count_jobs(fake: Kilonova) -> None:
+    page = fake.get("/metrics").decode()
     assert 'kilonova_jobs{state="completed"}' in page
     assert "kilonova_jobs_oldest_waiting_seconds" in page
     assert 'kilonova_job_segments_total{result="success",type="TEXT"}' in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-import os
 import random
 import re
 import time
@@ -14,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.jobs.test_async_invoke import lines, source, start, wait
-from tests.servers import S3, Kilonova
+from tests.servers import S3, Kilonova, Postgres
 
-RUNS = int(os.environ.get("KILLS", "30"))
+RUNS = 30
 SEGMENTS, SLOW = 100, 40
 GROUP = 8  # kilonova.jobs.workflow.GROUP: what is in flight
 AHEAD = 13  # kilonova.jobs.pipeline: read or embedded before it is asked for
@@ -88,16 +87,12 @@ def test_a_server_that_is_stopped_hands_its_jobs_on(tmp_path: Path) -> None:
 
 
 def test_two_servers_share_a_database_and_one_takes_over(tmp_path: Path) -> None:
-    environment = {"KILONOVA_DATA": str(tmp_path)}
-    _share(environment, S3())
+    _share({"KILONOVA_DATA": str(tmp_path)}, S3())
 
 
-@pytest.mark.skipif(
-    "KILONOVA_TEST_POSTGRES" not in os.environ, reason="set KILONOVA_TEST_POSTGRES to a postgresql:// URL"
-)
 def test_two_servers_share_postgres(tmp_path: Path) -> None:
-    environment = {"KILONOVA_DATA": str(tmp_path)}
-    _share(environment, S3(), "--database", os.environ["KILONOVA_TEST_POSTGRES"])
+    with Postgres() as database:
+        _share({"KILONOVA_DATA": str(tmp_path)}, S3(), "--database", database.url)
 
 
 def _share(environment: dict[str, str], store: S3, *options: str) -> None:

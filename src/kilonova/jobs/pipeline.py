@@ -27,7 +27,8 @@ from kilonova.wire.errors import (
 __all__ = ["Line", "Pipeline"]
 
 _AHEAD = 12  # segments read or embedded before they are asked for
-_ATTEMPTS = 5
+# A full queue or a model that starts again is waited for, five minutes in all; what the model fails on, it gets twice.
+_WAITS, _TRIES = 64, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +62,20 @@ class Pipeline:
         params: what was asked for.
         info: the object's state.
         first: number of the first segment.
+        client: boto3's, of S3.
     """
 
     def __init__(
-        self, engine: Engine, readers: ReaderPool, params: SegmentedEmbeddingParams, info: ObjectInfo, first: int
+        self,
+        engine: Engine,
+        readers: ReaderPool,
+        params: SegmentedEmbeddingParams,
+        info: ObjectInfo,
+        first: int,
+        client: Any,
     ) -> None:
         self._engine, self._params = engine, params
-        self._parts = parts(params, info, first, readers)
+        self._parts = parts(params, info, first, readers, client)
         self._ready: asyncio.Queue[list[asyncio.Task[Line]] | KilonovaError | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(_AHEAD)
         self._reader = asyncio.create_task(self._read())
@@ -135,17 +143,22 @@ class Pipeline:
         return Line(str(part.kind), part.metadata, part.position, part.length, None, reason, message)
 
     async def _embed(self, content: Content | Encoded) -> Embedding:
-        for attempt in range(_ATTEMPTS):
+        waits = failures = 0
+        while True:
             try:
                 found = await self._engine.embed(
                     content, self._params.embeddingPurpose, self._params.embeddingDimension
                 )
-            except (Throttled, ModelNotReady, ModelFailed, ModelTimeout) as error:
-                if attempt == _ATTEMPTS - 1 or (attempt and isinstance(error, ModelFailed | ModelTimeout)):
+            except (Throttled, ModelNotReady):
+                waits += 1
+                if waits == _WAITS:
                     raise
-                await asyncio.sleep(0.5 * 2.0**attempt)
+                await asyncio.sleep(min(5.0, 0.25 * 2.0**waits))
+            except (ModelFailed, ModelTimeout):
+                failures += 1
+                if failures == _TRIES:
+                    raise
                 await self._engine.ready()
             else:
                 assert found is not None  # the sound of a film is its own content here
                 return found
-        raise AssertionError("unreachable")

@@ -17,7 +17,6 @@ from kilonova.media.segments import Piece
 from kilonova.media.text import decoded, segments
 from kilonova.models.card import ModelCard
 from kilonova.storage.objects import ObjectFile, ObjectInfo
-from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
 from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import EmbeddingMode, EmbeddingType, S3Location
@@ -136,7 +135,7 @@ def location(params: SegmentedEmbeddingParams) -> S3Location:
 
 
 async def parts(
-    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: ReaderPool
+    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: ReaderPool, client: Any
 ) -> AsyncIterator[tuple[int, list[Part]]]:
     """The parts of each segment from number ``first`` on, with the segment's number.
 
@@ -147,7 +146,7 @@ async def parts(
     place = location(params)
     if params.text is not None:
         text = params.text
-        iterator = _text(place, info, text.segmentationConfig.maxLengthChars)
+        iterator = _text(client, place, info, text.segmentationConfig.maxLengthChars)
         number = read = 0
         try:
             while (segment := await asyncio.to_thread(next, iterator, None)) is not None:
@@ -172,7 +171,7 @@ async def parts(
             await asyncio.to_thread(iterator.close)  # type: ignore[attr-defined]
     elif params.image is not None:
         image = params.image
-        data = await asyncio.to_thread(_whole, place, info)
+        data = await asyncio.to_thread(_whole, client, place, info)
         content_ = Encoded(Modality.IMAGE, data, image.format, image.detailLevel)
         if first == 0:
             yield 0, [Part(EmbeddingType.IMAGE, {"segmentIndex": 0}, 1, 1, content_)]
@@ -181,15 +180,15 @@ async def parts(
             yield piece.index, _split(piece, params)
 
 
-def _text(place: S3Location, info: ObjectInfo, longest: int) -> Iterator[tuple[int, int, str]]:
-    with ObjectFile(connect(), place.uri, place.bucketOwner, info.etag) as file:
+def _text(client: Any, place: S3Location, info: ObjectInfo, longest: int) -> Iterator[tuple[int, int, str]]:
+    with ObjectFile(client, place.uri, place.bucketOwner, info.etag) as file:
         chunks = iter(lambda: file.read(_TEXT_CHUNK), b"")
         for segment in segments(decoded(chunks, place.uri), longest):
             yield segment.start, segment.end, segment.value
 
 
-def _whole(place: S3Location, info: ObjectInfo) -> bytes:
-    with ObjectFile(connect(), place.uri, place.bucketOwner, info.etag) as file:
+def _whole(client: Any, place: S3Location, info: ObjectInfo) -> bytes:
+    with ObjectFile(client, place.uri, place.bucketOwner, info.etag) as file:
         return file.read()
 
 

@@ -185,7 +185,9 @@ class _Run:
     def _embed(self, info: ObjectInfo, first: int) -> list[list[Line]]:
         async def take() -> list[list[Line]]:
             if self._pipeline is None:
-                self._pipeline = Pipeline(self._runtime.engine, self._runtime.readers, self._params, info, first)
+                self._pipeline = Pipeline(
+                    self._runtime.engine, self._runtime.readers, self._params, info, first, self._runtime.client
+                )
             return await self._pipeline.take(GROUP)
 
         try:

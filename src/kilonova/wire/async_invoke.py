@@ -57,7 +57,7 @@ class _MediaSegments(_Wire):
 
 class _Text(_Wire):
     source: _Source
-    truncationMode: Truncation = Truncation.NONE  # noqa: N815
+    truncationMode: Truncation = Truncation.END  # noqa: N815
     segmentationConfig: _TextSegments = _TextSegments()  # noqa: N815
 
 
