@@ -219,7 +219,7 @@ def test_an_s3_that_may_not_be_read_or_reached(s3: S3) -> None:
     nowhere = s3.environment() | {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
     for environment, name, said in (
         (nobody, "ValidationException", "may not read"),
-        (nowhere, "ServiceUnavailableException", "cannot be read"),
+        (nowhere, "ServiceUnavailableException", "cannot be reached"),
     ):
         with Kilonova(environment=environment) as server:
             client = server.wait_ready().client()
@@ -379,7 +379,7 @@ def test_what_is_not_there(fake: Kilonova) -> None:
     client = fake.client()
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         client.get_async_invoke(invocationArn="arn:aws:bedrock:us-east-1:123456789012:async-invoke/abcdefghijkl")
-    assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
 def test_a_bearer_key_over_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,6 +262,11 @@ class Records:
             connection.execute(_servers.delete().where(_servers.c.id == server))
             connection.execute(_servers.insert().values(id=server, host=host, pid=pid, beat=time.time()))
 
+    def retire(self, server: str) -> None:
+        """Note that a server has stopped: whoever looks next takes over what it left."""
+        with self._engine.begin() as connection:
+            connection.execute(_servers.update().where(_servers.c.id == server).values(beat=0.0))
+
     def servers(self) -> Sequence[sa.RowMapping]:
         """The servers that were not seen to die: id, host, pid, beat."""
         with self._engine.connect() as connection:

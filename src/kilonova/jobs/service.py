@@ -87,7 +87,7 @@ class Jobs:
             await asyncio.to_thread(_destroy)
             self._runtime.readers.close()
             if self._records is not None:
-                await asyncio.to_thread(self._records.forget, self._id)
+                await asyncio.to_thread(self._records.retire, self._id)
 
     async def start(self, request: StartRequest, *, region: str, model: str, caller: str) -> Job:
         """Keep a job and queue it; the same token and input give the same job.
