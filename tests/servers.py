@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,9 @@ from typing import Any, Self
 import boto3
 import pytest
 from botocore.config import Config
+
+from kilonova.storage.local import command as s3_command
+from kilonova.storage.local import free_port
 
 BIN = Path(sys.executable).parent
 NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
@@ -37,12 +39,6 @@ access_key_id = "AKIDLIMITED"
 secret_access_key = "secret-of-the-limited"
 max_in_flight = 1
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Kilonova:
@@ -149,7 +145,6 @@ class S3:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        config = folder / "s3.json"
         users = [
             ("tests", ACCESS_KEY, SECRET_KEY, ["Admin"]),
             ("nobody", "AKIDNOBODY", "secret-of-nobody", []),
@@ -159,12 +154,8 @@ class S3:
             {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
             for name, key, secret, actions in users
         ]
-        config.write_text(json.dumps({"identities": identities}))
         self.port = free_port()
-        ports = [f"-{name}={free_port()}" for name in _WEED_PORTS]
-        command = [str(BIN / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
-        command += [f"-s3.port={self.port}", f"-s3.config={config}", "-master.telemetry=false", *ports]
-        command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=8"]
+        command = [*s3_command(folder, self.port, identities), "-master.volumeSizeLimitMB=64", "-volume.max=8"]
         with (folder / "log").open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -237,12 +228,6 @@ class Postgres:
 
     def _run(self, tool: str, *arguments: str) -> None:
         subprocess.run([*self._user, str(self._bin / tool), *arguments], check=True, stdout=subprocess.DEVNULL)
-
-
-_WEED_PORTS = (
-    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
-    "s3.port.grpc",
-)  # fmt: skip
 
 
 def clean_environment() -> dict[str, str]:

@@ -151,7 +151,9 @@ class _Client:
 
     def arn(self, job: str) -> str:
         """The ARN of a job id."""
-        return job if job.startswith("arn:") else f"arn:aws:bedrock:{self._region}:000000000000:async-invoke/{job}"
+        from kilonova.wire.async_invoke import ACCOUNT
+
+        return job if job.startswith("arn:") else f"arn:aws:bedrock:{self._region}:{ACCOUNT}:async-invoke/{job}"
 
     def describe(self, job: str) -> dict[str, Any]:
         """What is known of a job."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from kilonova._process.pool import Children
 from kilonova.engine.engine import Embedding, Engine
-from kilonova.jobs.sources import Part, ReaderPool, explain, modality, parts
+from kilonova.jobs.sources import Part, explain, parts
 from kilonova.media.content import Content, Encoded, Modality
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
@@ -68,7 +69,7 @@ class Pipeline:
     def __init__(
         self,
         engine: Engine,
-        readers: ReaderPool,
+        readers: Children,
         params: SegmentedEmbeddingParams,
         info: ObjectInfo,
         first: int,
@@ -110,17 +111,15 @@ class Pipeline:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self) -> None:
-        source: AsyncIterator[tuple[int, list[Part]]] = self._parts
         try:
-            async for _, segment in source:
-                self._ready.put_nowait([asyncio.create_task(self._line(part)) for part in segment])
-                await self._places.acquire()
+            async with contextlib.aclosing(self._parts) as segments:
+                async for segment in segments:
+                    self._ready.put_nowait([asyncio.create_task(self._line(part)) for part in segment])
+                    await self._places.acquire()
         except KilonovaError as error:
             self._ready.put_nowait(error)
         else:
             self._ready.put_nowait(None)
-        finally:
-            await self._parts.aclose()  # type: ignore[attr-defined]
 
     async def _line(self, part: Part) -> Line:
         if part.content is None:
@@ -130,7 +129,7 @@ class Pipeline:
         except KilonovaError as error:
             if isinstance(error, Unavailable):
                 raise  # no segment will fare better
-            if isinstance(error, Validation) and modality(self._params) is Modality.IMAGE:
+            if isinstance(error, Validation) and self._params.modality is Modality.IMAGE:
                 raise  # the file is one segment: it is the file that is refused
             return self._failed(part, explain(error), str(error))
         metadata = part.metadata

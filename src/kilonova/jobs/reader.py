@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from kilonova.media.content import Modality
 from kilonova.media.segments import Piece, Segmenter
-from kilonova.storage.objects import ObjectFile
+from kilonova.storage.objects import ObjectFile, ObjectInfo
 from kilonova.storage.s3 import connect
 
 __all__ = ["Wanted", "handler"]
@@ -16,11 +16,11 @@ __all__ = ["Wanted", "handler"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A segment of a file: ``etag`` says of which state of the object, ``seconds`` how long segments are."""
+    """A segment of a file: ``info`` says of which state of the object, ``seconds`` how long segments are."""
 
     uri: str
     owner: str | None
-    etag: str
+    info: ObjectInfo
     modality: Modality
     seconds: float
     index: int
@@ -32,20 +32,20 @@ def handler(sample_rate: str, frame_rate: str) -> Callable[[Wanted], Piece | Non
 
     av.logging.set_level(av.logging.PANIC)  # FFmpeg's complaints about a file go into the error, not our log
     client = connect()
-    opened: tuple[str, ObjectFile, Segmenter] | None = None
+    opened: tuple[Wanted, ObjectFile, Segmenter] | None = None
 
     def piece(wanted: Wanted) -> Piece | None:
         nonlocal opened
-        key = f"{wanted.uri} {wanted.etag} {wanted.modality} {wanted.seconds}"
-        if opened is None or opened[0] != key or wanted.index == 0:
+        file_of = replace(wanted, index=0)
+        if opened is None or opened[0] != file_of or wanted.index == 0:
             if opened is not None:
                 opened[1].close()
                 opened = None
-            file = ObjectFile(client, wanted.uri, wanted.owner, wanted.etag)
+            file = ObjectFile(client, wanted.uri, wanted.info, wanted.owner)
             segmenter = Segmenter(
                 cast(BinaryIO, file), wanted.modality, wanted.seconds, float(frame_rate), int(sample_rate)
             )
-            opened = (key, file, segmenter)
+            opened = (file_of, file, segmenter)
         return opened[2].piece(wanted.index)
 
     return piece

@@ -12,12 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.wire.async_invoke import JobView, ListQuery, StartRequest, parse_segmented
+from kilonova.wire.async_invoke import JobStatus, JobView, ListQuery, StartRequest, parse_segmented
 from kilonova.wire.errors import Conflict, KilonovaError
 
 __all__ = ["Job", "Records", "database_url", "open_engine"]
-
-COMPLETED, FAILED, IN_PROGRESS = "Completed", "Failed", "InProgress"
 
 _meta = sa.MetaData()
 _schema = sa.Table("kilonova_schema", _meta, sa.Column("version", sa.Integer, nullable=False))
@@ -162,13 +160,17 @@ class Records:
             "token": request.clientRequestToken,
             "digest": digest,
             "request": request.model_dump_json(exclude_unset=True),
-            "status": IN_PROGRESS,
+            "status": JobStatus.IN_PROGRESS,
+            "failure": None,
             "submitted": now,
             "modified": now,
+            "ended": None,
             "queued": False,
+            "begun": None,
             "segments": 0,
             "failures": 0,
             "position": 0.0,
+            "length": None,
         }
         try:
             with self._engine.begin() as connection:
@@ -220,7 +222,7 @@ class Records:
     def unqueued(self, older: float) -> list[Job]:
         """Jobs that a server kept but died before it could queue them."""
         statement = sa.select(_jobs).where(
-            _jobs.c.status == IN_PROGRESS, _jobs.c.queued.is_(False), _jobs.c.submitted < time.time() - older
+            _jobs.c.status == JobStatus.IN_PROGRESS, _jobs.c.queued.is_(False), _jobs.c.submitted < time.time() - older
         )
         with self._engine.connect() as connection:
             return [self._job(row) for row in connection.execute(statement).mappings()]
@@ -232,22 +234,25 @@ class Records:
     def progress(self, job: str, segments: int, failures: int, position: float, length: float | None) -> bool:
         """Note how far it is; whether it may go on."""
         return self._update(
-            job, IN_PROGRESS, segments=segments, failures=failures, position=position, length=length,
+            job, JobStatus.IN_PROGRESS, segments=segments, failures=failures, position=position, length=length,
             modified=time.time(),
         )  # fmt: skip
 
     def end(self, job: str, failure: str | None = None) -> bool:
         """Note that it has ended; False when it had ended before."""
         now = time.time()
-        status = COMPLETED if failure is None else FAILED
-        return self._update(job, IN_PROGRESS, status=status, failure=failure, modified=now, ended=now)
+        status = JobStatus.COMPLETED if failure is None else JobStatus.FAILED
+        return self._update(job, JobStatus.IN_PROGRESS, status=status, failure=failure, modified=now, ended=now)
 
     def counts(self) -> tuple[dict[str, int], float | None]:
         """Jobs by state (waiting, running, completed, failed), and since when the oldest one waits."""
-        running = sa.and_(_jobs.c.status == IN_PROGRESS, _jobs.c.begun.is_not(None))
-        waiting = sa.and_(_jobs.c.status == IN_PROGRESS, _jobs.c.begun.is_(None))
+        running = sa.and_(_jobs.c.status == JobStatus.IN_PROGRESS, _jobs.c.begun.is_not(None))
+        waiting = sa.and_(_jobs.c.status == JobStatus.IN_PROGRESS, _jobs.c.begun.is_(None))
         state = sa.case(
-            (running, "running"), (waiting, "waiting"), (_jobs.c.status == COMPLETED, "completed"), else_="failed"
+            (running, "running"),
+            (waiting, "waiting"),
+            (_jobs.c.status == JobStatus.COMPLETED, "completed"),
+            else_="failed",
         )
         with self._engine.connect() as connection:
             found = {
@@ -293,12 +298,12 @@ class Records:
             account=row["account"],
             model=row["model"],
             output=request.output,
-            status=row["status"],
+            status=JobStatus(row["status"]),
             submitted=row["submitted"],
             modified=row["modified"],
-            ended=row.get("ended"),
+            ended=row["ended"],
             token=row["token"],
-            failure=row.get("failure"),
+            failure=row["failure"],
         )
         return Job(
             view,
@@ -308,7 +313,7 @@ class Records:
             row["segments"],
             row["failures"],
             row["position"],
-            row.get("length"),
-            row.get("begun"),
+            row["length"],
+            row["begun"],
             row["queued"],
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from kilonova.jobs import metrics
-from kilonova.wire.async_invoke import ListQuery, StartRequest
+from kilonova.wire.async_invoke import ACCOUNT, ListQuery, StartRequest
 from kilonova.wire.errors import KilonovaError, Unavailable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class JobSettings:
     database: str = ""
     at_once: int = 8
     per_caller: int = 4
-    account: str = "000000000000"
+    account: str = ACCOUNT
 
 
 class Jobs:
@@ -161,14 +161,14 @@ class Jobs:
         from dbos import DBOS, DBOSConfig
 
         from kilonova.jobs.records import Records, database_url, open_engine
-        from kilonova.jobs.sources import ReaderPool
+        from kilonova.jobs.sources import reading_processes
         from kilonova.jobs.workflow import Runtime, set_runtime
 
         url = database_url(self.settings.database, self.settings.folder)
         database = open_engine(url)
         records = Records(database)
         records.migrate()
-        self._runtime = Runtime(self._engine, records, ReaderPool(self._engine.card), loop)
+        self._runtime = Runtime(self._engine, records, reading_processes(self._engine.card), loop)
         set_runtime(self._runtime)
         config: DBOSConfig = {
             "name": "kilonova",

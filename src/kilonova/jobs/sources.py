@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
 from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
+from kilonova._process.pool import Children
 from kilonova.jobs.reader import Wanted
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Modality, Text, Video
 from kilonova.media.segments import Piece
-from kilonova.media.text import decoded, segments
+from kilonova.media.text import Segment, decoded, segments
 from kilonova.models.card import ModelCard
 from kilonova.storage.objects import ObjectFile, ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
 from kilonova.wire.errors import KilonovaError, Validation
-from kilonova.wire.nova import EmbeddingMode, EmbeddingType, S3Location
+from kilonova.wire.nova import EmbeddingMode, EmbeddingType
 
-__all__ = ["Part", "ReaderPool", "explain", "location", "modality", "parts"]
+__all__ = ["Part", "explain", "parts", "reading_processes"]
 
 _PIECE_SECONDS = 120.0  # a segment of 30 s of 8K film takes long to decode on few cores
 _TEXT_CHUNK = 1 << 20
@@ -47,65 +49,39 @@ class Part:
     fault: str = ""
 
 
-class ReaderPool:
-    """Reading processes, kept for the next file: one takes half a second to start."""
-
-    def __init__(self, card: ModelCard) -> None:
-        self._arguments = (str(card.sample_rate), str(card.frame_rate))
-        self._idle: list[Child] = []
-        self._busy: set[Child] = set()
-
-    @asynccontextmanager
-    async def reader(self) -> AsyncIterator[_Reader]:
-        """A process for one file."""
-        reader = _Reader(self)
-        try:
-            yield reader
-        except BaseException:
-            reader.discard()
-            raise
-        else:
-            if reader.child is not None:
-                self._busy.discard(reader.child)
-                self._idle.append(reader.child)
-
-    def take(self) -> Child:
-        """A process, started if none is free."""
-        child = self._idle.pop() if self._idle else Child(
-            "kilonova.jobs.reader:handler", *self._arguments, memory=limits.DECODE_MEMORY
-        )  # fmt: skip
-        self._busy.add(child)
-        return child
-
-    def drop(self, child: Child) -> None:
-        """End a process that cannot be used again."""
-        self._busy.discard(child)
-        child.close()
-
-    def close(self) -> None:
-        """End all processes."""
-        for child in [*self._idle, *self._busy]:
-            child.close()
-        self._idle.clear()
-        self._busy.clear()
+def reading_processes(card: ModelCard) -> Children:
+    """Processes that read segments as a model wants them (``jobs.reader``)."""
+    return Children(
+        "kilonova.jobs.reader:handler", str(card.sample_rate), str(card.frame_rate), memory=limits.DECODE_MEMORY
+    )
 
 
-@dataclass
 class _Reader:
-    pool: ReaderPool
-    child: Child | None = field(default=None, init=False)
+    """A process for one file, replaced when it dies. Use as a context manager."""
 
-    def discard(self) -> None:
-        if self.child is not None:
-            self.pool.drop(self.child)
-            self.child = None
+    def __init__(self, children: Children) -> None:
+        self._children = children
+        self.child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.child is None:
+            return
+        if error is None:
+            self._children.keep(self.child)
+        else:  # half an exchange may be under way
+            self._children.drop(self.child)
 
     async def piece(self, wanted: Wanted) -> Piece | None:
         """A segment; where the decoder crashes, runs out of memory or hangs twice, what stands for it."""
         said = ""
         for _ in range(2):
             if self.child is None:
-                self.child = self.pool.take()
+                self.child = self._children.take()
             try:
                 piece: Piece | None = await self.child.call(wanted, _PIECE_SECONDS)
             except ChildTimeout:
@@ -118,92 +94,69 @@ class _Reader:
                 said = f"failed: {fault}"
             else:
                 return piece
-            self.discard()
+            self._children.drop(self.child)
+            self.child = None
         start = wanted.index * wanted.seconds
         return Piece(wanted.index, start, start + wanted.seconds, fault=f"The decoder {said}.")
 
 
-def modality(params: SegmentedEmbeddingParams) -> Modality:
-    """Which of its four kinds of input a request has."""
-    return next(modality for modality in Modality if getattr(params, modality) is not None)
-
-
-def location(params: SegmentedEmbeddingParams) -> S3Location:
-    """Where the request's file lies."""
-    place: S3Location = getattr(params, modality(params)).source.s3Location
-    return place
-
-
 async def parts(
-    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: ReaderPool, client: Any
-) -> AsyncIterator[tuple[int, list[Part]]]:
-    """The parts of each segment from number ``first`` on, with the segment's number.
+    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: Children, client: Any
+) -> AsyncGenerator[list[Part]]:
+    """The parts of each segment from number ``first`` on.
 
     Raises:
         Validation: nothing of the file can be embedded, or it has too many segments.
         Unavailable: S3 keeps failing.
     """
-    place = location(params)
     if params.text is not None:
-        text = params.text
-        iterator = _text(client, place, info, text.segmentationConfig.maxLengthChars)
-        number = read = 0
-        try:
-            while (segment := await asyncio.to_thread(next, iterator, None)) is not None:
-                if number >= limits.TEXT_SEGMENTS:
-                    raise Validation(
-                        f"{place.uri} has more than {limits.TEXT_SEGMENTS:,} segments of "
-                        f"{text.segmentationConfig.maxLengthChars:,} characters.",
-                        "Choose longer segments with maxLengthChars (at most 50,000), or cut the file.",
-                    )
-                start, end, value = segment
-                read += len(value.encode())
+        with ObjectFile(client, params.location.uri, info, params.location.bucketOwner) as file:
+            pieces = _text(file, params.location.uri, params.text.segmentationConfig.maxLengthChars)
+            number = read = 0
+            while (segment := await asyncio.to_thread(next, pieces, None)) is not None:
+                read += len(segment.value.encode())
                 if number >= first:
                     metadata = {
                         "segmentIndex": number,
-                        "segmentStartCharPosition": start,
-                        "segmentEndCharPosition": end,
+                        "segmentStartCharPosition": segment.start,
+                        "segmentEndCharPosition": segment.end,
                     }
-                    content = Text(value, text.truncationMode)
-                    yield number, [Part(EmbeddingType.TEXT, metadata, read, info.size, content)]
+                    content = Text(segment.value, params.text.truncationMode)
+                    yield [Part(EmbeddingType.TEXT, metadata, read, info.size, content)]
                 number += 1
-        finally:
-            await asyncio.to_thread(iterator.close)  # type: ignore[attr-defined]
     elif params.image is not None:
-        image = params.image
-        data = await asyncio.to_thread(_whole, client, place, info)
-        content_ = Encoded(Modality.IMAGE, data, image.format, image.detailLevel)
         if first == 0:
-            yield 0, [Part(EmbeddingType.IMAGE, {"segmentIndex": 0}, 1, 1, content_)]
+            with ObjectFile(client, params.location.uri, info, params.location.bucketOwner) as file:
+                data = await asyncio.to_thread(file.read)
+            picture = Encoded(Modality.IMAGE, data, params.image.format, params.image.detailLevel)
+            yield [Part(EmbeddingType.IMAGE, {"segmentIndex": 0}, 1, 1, picture)]
     else:
-        async for piece in _media(params, info, first, readers):
-            yield piece.index, _split(piece, params)
+        async with contextlib.aclosing(_media(params, info, first, readers)) as found:
+            async for piece in found:
+                yield _split(piece, params)
 
 
-def _text(client: Any, place: S3Location, info: ObjectInfo, longest: int) -> Iterator[tuple[int, int, str]]:
-    with ObjectFile(client, place.uri, place.bucketOwner, info.etag) as file:
-        chunks = iter(lambda: file.read(_TEXT_CHUNK), b"")
-        for segment in segments(decoded(chunks, place.uri), longest):
-            yield segment.start, segment.end, segment.value
-
-
-def _whole(client: Any, place: S3Location, info: ObjectInfo) -> bytes:
-    with ObjectFile(client, place.uri, place.bucketOwner, info.etag) as file:
-        return file.read()
+def _text(file: ObjectFile, uri: str, longest: int) -> Iterator[Segment]:
+    chunks = iter(lambda: file.read(_TEXT_CHUNK), b"")
+    for number, segment in enumerate(segments(decoded(chunks, uri), longest)):
+        if number >= limits.TEXT_SEGMENTS:
+            raise Validation(
+                f"{uri} has more than {limits.TEXT_SEGMENTS:,} segments of {longest:,} characters.",
+                "Choose longer segments with maxLengthChars (at most 50,000), or cut the file.",
+            )
+        yield segment
 
 
 async def _media(
-    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: ReaderPool
-) -> AsyncIterator[Piece]:
-    place = location(params)
+    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: Children
+) -> AsyncGenerator[Piece]:
+    place = params.location
     media = params.audio or params.video
     assert media is not None
     seconds, index, faulty = float(media.segmentationConfig.durationSeconds), first, 0
-    async with readers.reader() as reader:
+    with _Reader(readers) as reader:
         while True:
-            piece = await reader.piece(
-                Wanted(place.uri, place.bucketOwner, info.etag, modality(params), seconds, index)
-            )
+            piece = await reader.piece(Wanted(place.uri, place.bucketOwner, info, params.modality, seconds, index))
             if piece is None:
                 return
             # a decoder that dies on one segment after the other would do so for ever: nothing says where the end is

@@ -18,15 +18,16 @@ from typing import Any, TypeVar
 
 from dbos import DBOS
 
+from kilonova._process.pool import Children
 from kilonova.engine.engine import Engine
 from kilonova.jobs import metrics
 from kilonova.jobs.output import Files
 from kilonova.jobs.pipeline import Line, Pipeline
 from kilonova.jobs.records import Job, Records
-from kilonova.jobs.sources import ReaderPool, location, modality
 from kilonova.media import limits
 from kilonova.storage.objects import ObjectInfo, Target, describe
 from kilonova.storage.s3 import connect
+from kilonova.wire.async_invoke import JobStatus
 from kilonova.wire.errors import InternalServer, KilonovaError, Unavailable, Validation
 
 __all__ = ["Runtime", "embed_file", "set_runtime"]
@@ -52,7 +53,7 @@ class Runtime:
 
     engine: Engine
     records: Records
-    readers: ReaderPool
+    readers: Children
     loop: asyncio.AbstractEventLoop
     client: Any = field(default_factory=connect)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -111,14 +112,14 @@ def embed_file(job_id: str) -> None:
     if failure is not None:
         run.abort()
     if runtime.records.end(job_id, failure):
-        metrics.ENDED.labels("Completed" if failure is None else "Failed").inc()
+        metrics.ENDED.labels(JobStatus.COMPLETED if failure is None else JobStatus.FAILED).inc()
 
 
 class _Run:
     def __init__(self, runtime: Runtime, job: Job) -> None:
         self._runtime, self._job = runtime, job
         self._params = job.request.params
-        self._place = location(self._params)
+        self._place = self._params.location
         output = job.request.output
         target = Target(runtime.client, job.view.folder, output.bucketOwner, output.kmsKeyId)
         self._files = Files(self._place.uri, self._params.embeddingDimension, target, self._once)
@@ -168,7 +169,7 @@ class _Run:
         return DBOS.run_step({"name": name}, step)
 
     def _look(self) -> ObjectInfo:
-        kind = modality(self._params)
+        kind = self._params.modality
         self._runtime.wait_for(self._runtime.engine.ready())
         self._runtime.engine.check(kind)
         info = describe(self._runtime.client, self._place.uri, self._place.bucketOwner)

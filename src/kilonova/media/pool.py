@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import pickle
 
-from kilonova._process.parent import Child, ChildDied, ChildTimeout
+from kilonova._process.parent import ChildDied, ChildTimeout
+from kilonova._process.pool import Children
 from kilonova.media import limits
 from kilonova.media.content import Audio, Encoded, Image, Video
 from kilonova.wire.errors import Validation
@@ -27,9 +28,7 @@ class DecodePool:
 
     def __init__(self, size: int, sample_rate: int, frame_rate: float, seconds: float = limits.DECODE_SECONDS) -> None:
         self._free = asyncio.Semaphore(size)
-        self._idle: list[Child] = []
-        self._busy: set[Child] = set()
-        self._arguments = (str(sample_rate), str(frame_rate))
+        self._children = Children(_HANDLER, str(sample_rate), str(frame_rate), memory=limits.DECODE_MEMORY)
         self._seconds = seconds
 
     async def decode(self, item: Encoded) -> Image | Audio | Video | None:
@@ -39,43 +38,30 @@ class DecodePool:
             Validation: it cannot be decoded, or its decoder crashed, hung or ran out of memory.
         """
         async with self._free:
-            child = self._idle.pop() if self._idle else self._start()
-            self._busy.add(child)
+            child = self._children.take()
             try:
                 content: Image | Audio | Video | None = await child.call(_OutOfBand(item), self._seconds)
             except asyncio.CancelledError:
-                self._discard(child)  # the caller left: the process would go on for nobody
+                self._children.drop(child)  # the caller left: the process would go on for nobody
                 raise
             except ChildTimeout:
-                self._discard(child)
+                self._children.drop(child)
                 raise Validation(f"The {item.modality} took more than {self._seconds:g} s to decode.") from None
             except ChildDied as death:
-                self._discard(child)
+                self._children.drop(child)
                 raise Validation(f"The {item.modality} cannot be decoded: the decoder {death}.") from None
             except MemoryError:
-                self._discard(child)  # its heap is at the bound
+                self._children.drop(child)  # its heap is at the bound
                 raise Validation(f"The {item.modality} needs more memory to decode than one may use.") from None
             except BaseException:
-                self._busy.discard(child)
-                self._idle.append(child)
+                self._children.keep(child)
                 raise
-            self._busy.discard(child)
-            self._idle.append(child)
+            self._children.keep(child)
             return content
 
     def close(self) -> None:
         """End all processes."""
-        for child in [*self._idle, *self._busy]:
-            child.close()
-        self._idle.clear()
-        self._busy.clear()
-
-    def _start(self) -> Child:
-        return Child(_HANDLER, *self._arguments, memory=limits.DECODE_MEMORY)
-
-    def _discard(self, child: Child) -> None:
-        self._busy.discard(child)
-        child.close()
+        self._children.close()
 
 
 class _OutOfBand:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 
 from kilonova.engine.engine import Engine
 from kilonova.jobs.service import Jobs
-from kilonova.jobs.sources import modality
+from kilonova.media.content import Modality
 from kilonova.server.operation import Answer, Call
 from kilonova.wire import async_invoke as wire
 from kilonova.wire import bedrock
 from kilonova.wire.errors import Validation
+
+if TYPE_CHECKING:
+    from kilonova.jobs.records import Job
 
 __all__ = ["AsyncInvoke"]
 
@@ -33,19 +37,14 @@ class AsyncInvoke:
         """``POST /async-invoke``."""
         request = wire.parse_start(call.take_body())
         model = bedrock.parse_model_id(request.modelId, call.region, self._models)
-        kind = modality(request.params)
-        call.modality = str(kind)
-        self._engine.require(kind)
+        call.modality = str(request.params.modality)
+        self._engine.require(request.params.modality)
         job = await self._jobs.start(request, region=call.region, model=model, caller=call.caller)
         return Answer(orjson.dumps({"invocationArn": job.view.arn}))
 
     async def get(self, call: Call) -> Answer:
         """``GET /async-invoke/{invocationArn}``."""
-        arn = call.request.path_params["arn"]
-        job = await self._jobs.get(wire.job_id(arn, call.region, self._jobs.settings.account))
-        if job is None:
-            raise wire.unknown(arn)
-        return Answer(wire.render_job(job.view))
+        return Answer(wire.render_job((await self._found(call)).view))
 
     async def list(self, call: Call) -> Answer:
         """``GET /async-invoke``."""
@@ -56,14 +55,12 @@ class AsyncInvoke:
 
     async def progress(self, call: Call) -> Answer:
         """``GET /kilonova/jobs/{invocationArn}``: what Get answers, and how far it is."""
-        arn = call.request.path_params["arn"]
-        job = await self._jobs.get(wire.job_id(arn, call.region, self._jobs.settings.account))
-        if job is None:
-            raise wire.unknown(arn)
+        job = await self._found(call)
+        params = job.request.params
         found = orjson.loads(wire.render_job(job.view))
         found["progress"] = {
-            "sourceFileUri": getattr(job.request.params, modality(job.request.params)).source.s3Location.uri,
-            "unit": "seconds" if modality(job.request.params) in ("audio", "video") else "bytes",
+            "sourceFileUri": params.location.uri,
+            "unit": "seconds" if params.modality in (Modality.AUDIO, Modality.VIDEO) else "bytes",
             "segments": job.segments,
             "failedSegments": job.failures,
             "position": job.position,
@@ -74,11 +71,15 @@ class AsyncInvoke:
 
     async def cancel(self, call: Call) -> Answer:
         """``POST /kilonova/jobs/{invocationArn}/cancel``."""
-        arn = call.request.path_params["arn"]
         call.take_body()
-        job = wire.job_id(arn, call.region, self._jobs.settings.account)
-        if await self._jobs.get(job) is None:
-            raise wire.unknown(arn)
-        if not await self._jobs.cancel(job):
-            raise Validation(f"{arn} has ended already.")
+        job = await self._found(call)
+        if not await self._jobs.cancel(job.view.id):
+            raise Validation(f"{job.view.arn} has ended already.")
         return Answer(b"{}")
+
+    async def _found(self, call: Call) -> Job:
+        arn = call.request.path_params["arn"]
+        job = await self._jobs.get(wire.job_id(arn, call.region, self._jobs.settings.account))
+        if job is None:
+            raise wire.unknown(arn)
+        return job

