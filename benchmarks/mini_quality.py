@@ -162,8 +162,7 @@ def kinds(options: argparse.Namespace) -> list[Line]:
         samples = audio_data.read(path, 150)
         clips += [(samples[at : at + 10 * rate], "music") for at in range(0, len(samples) - 10 * rate, 20 * rate)]
     for index in range(40):
-        spectrum = rng.normal(size=5 * rate // 2 + 1) + 1j * rng.normal(size=5 * rate // 2 + 1)
-        noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** (index % 4 / 3), 5 * rate)
+        noise = audio_data.coloured(rng, 5 * rate, index % 4 / 3)
         level = 10 ** rng.uniform(-1.5, -0.2) if index % 2 else 10 ** rng.uniform(-6, -4.5)
         clips.append(((noise / np.abs(noise).max() * level).astype(np.float32), "noise" if index % 2 else "silence"))
     names = {"speech": ("someone speaking", "有人说话"), "music": ("music", "音乐"),

@@ -21,7 +21,19 @@ from training.sound_classes import TEST_PACKAGES, test_clips
 from training.sources import debian
 from training.unpack import SUFFIXES, unpack_sounds
 
-__all__ = ["PACKAGES", "RATE", "Bank", "bank", "chinese_names", "class_names", "kitchen20", "made", "read", "speech"]
+__all__ = [
+    "PACKAGES",
+    "RATE",
+    "Bank",
+    "bank",
+    "chinese_names",
+    "class_names",
+    "coloured",
+    "kitchen20",
+    "made",
+    "read",
+    "speech",
+]
 
 RATE = 32_000
 #: Debian packages with sounds, and how many seconds of each file are used (music is long and much alike).
@@ -156,6 +168,12 @@ def chinese_names() -> list[str]:
     return Path(__file__).with_name("sound_names_zh.txt").read_text().splitlines()
 
 
+def coloured(rng: np.random.Generator, size: int, slope: float) -> np.ndarray:
+    """Noise [size] whose amplitude falls with that power of the frequency: 0 is white, 1 is brown."""
+    spectrum = rng.normal(size=size // 2 + 1) + 1j * rng.normal(size=size // 2 + 1)
+    return np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** slope, size)
+
+
 def made(count: int, seed: int) -> Iterator[tuple[np.ndarray, str]]:
     """Made sounds float32 [n] of five seconds: coloured noise, noise too quiet to be heard, and beeps."""
     rng, size = np.random.default_rng(seed), 5 * RATE
@@ -167,8 +185,7 @@ def made(count: int, seed: int) -> Iterator[tuple[np.ndarray, str]]:
             if rng.random() < 0.5:  # a row of beeps
                 wave *= (time * rng.uniform(1, 5)) % 1 < rng.uniform(0.2, 0.8)
         else:
-            spectrum = rng.normal(size=size // 2 + 1) + 1j * rng.normal(size=size // 2 + 1)
-            wave = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20.0) ** rng.uniform(0, 1.2), size)
+            wave = coloured(rng, size, rng.uniform(0, 1.2))
         level = 10 ** (rng.uniform(-7, -4) if label == "silence" else rng.uniform(-1.6, 0))
         yield (wave / np.abs(wave).max() * level).astype(np.float32), label
 

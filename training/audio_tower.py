@@ -23,7 +23,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from kilonova.models.mini.mel import FRAMES_PER_SECOND, mel_filters, window
-from training.audio_data import RATE, Bank
+from training.audio_data import RATE, Bank, coloured
 from training.graph import Graph
 
 __all__ = ["Round", "Student", "distil", "export"]
@@ -165,9 +165,7 @@ def _sounds(bank: Bank, batch: int, favoured: int, favour: float, rng: np.random
                 row += one() * np.float32(10 ** rng.uniform(-1.0, 0))
             chance = rng.random()
             if chance < 0.15:  # coloured noise: white to brown
-                spectrum = rng.normal(size=size // 2 + 1) + 1j * rng.normal(size=size // 2 + 1)
-                spectrum /= np.maximum(np.arange(size // 2 + 1), 20.0) ** rng.uniform(0, 1.2)
-                noise = np.fft.irfft(spectrum, size).astype(np.float32)
+                noise = coloured(rng, size, rng.uniform(0, 1.2)).astype(np.float32)
                 row += noise * np.float32(10 ** rng.uniform(-2.5, -0.3) / (np.abs(noise).max() + 1e-9))
             elif chance < 0.3:  # a low-pass or high-pass like a poor recording's
                 spectrum = np.fft.rfft(row)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from rich.progress import track
 
+from kilonova.media.image import flatten
 from kilonova.models.mini.audio import AudioTower
 from kilonova.models.mini.image import ImageTower, Squares, squares
 from kilonova.models.mini.mel import log_mel
@@ -22,14 +23,6 @@ __all__ = ["Change", "Features", "cached", "cropped", "image_features", "mirrore
 
 Features = dict[str, np.ndarray]
 Change = Callable[[Image.Image, Path], Image.Image]
-
-
-def _white(image: Image.Image) -> Image.Image:
-    """RGB with transparent parts on white, as the server decodes images."""
-    layer = image.convert("RGBA")
-    ground = Image.new("RGBA", layer.size, "white")
-    ground.alpha_composite(layer)
-    return ground.convert("RGB")
 
 
 def mirrored(image: Image.Image, path: Path) -> Image.Image:
@@ -55,7 +48,7 @@ def image_features(weights: Path, paths: Sequence[Path], change: Change | None =
 
     def load(path: Path) -> Squares:
         with Image.open(path) as image:
-            whole = _white(image)
+            whole = flatten(image)
             return squares(np.asarray(change(whole, path) if change is not None else whole))
 
     with ThreadPoolExecutor(2) as pool:

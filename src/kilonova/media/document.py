@@ -12,7 +12,7 @@ from kilonova.media import limits
 from kilonova.media.content import Detail, Image
 from kilonova.wire.errors import Validation
 
-__all__ = ["count", "pages"]
+__all__ = ["pages"]
 
 _POINTS = 72.0  # PDF's unit of length, to the inch
 _DPI = 150.0
@@ -33,19 +33,6 @@ def pages(path: Path, wanted: range | None = None) -> Iterator[Image]:
             if not 0 <= number < len(document):
                 raise Validation(f"{path} has {len(document)} pages; there is no page {number + 1}.")
             yield _page(document, number, path)
-    finally:
-        document.close()
-
-
-def count(path: Path) -> int:
-    """How many pages a PDF file has.
-
-    Raises:
-        Validation: as ``pages``.
-    """
-    document = _open(path)
-    try:
-        return len(document)
     finally:
         document.close()
 

@@ -14,7 +14,7 @@ from kilonova.media import limits
 from kilonova.media.content import Detail, Image
 from kilonova.wire.errors import Validation
 
-__all__ = ["decode"]
+__all__ = ["decode", "flatten"]
 
 _PILLOW_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _SIDES = {Detail.STANDARD: limits.STANDARD_SIDE, Detail.DOCUMENT: limits.DOCUMENT_SIDE}
@@ -37,7 +37,7 @@ def decode(data: bytes, detail: Detail) -> Image:
                 if file.format == "JPEG":
                     file.draft(None, (side, side))  # decodes at a reduced scale, never below what is asked
                 # flattened first: Pillow resizes palette images by their nearest pixel
-                upright = _flatten(PIL.ImageOps.exif_transpose(_to_eight_bit(file)))
+                upright = flatten(PIL.ImageOps.exif_transpose(_to_eight_bit(file)))
                 upright.thumbnail((side, side), PIL.Image.Resampling.LANCZOS, reducing_gap=2.0)
                 pixels = np.asarray(upright)
     except Validation:
@@ -83,7 +83,7 @@ def _to_eight_bit(image: PIL.Image.Image) -> PIL.Image.Image:
     return scaled
 
 
-def _flatten(image: PIL.Image.Image) -> PIL.Image.Image:
+def flatten(image: PIL.Image.Image) -> PIL.Image.Image:
     """RGB, transparent parts on white."""
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layer = image.convert("RGBA")
