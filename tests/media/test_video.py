@@ -24,20 +24,40 @@ def decode(data: bytes, part: VideoPart = VideoPart.BOTH, fps: float = 1.0) -> V
 def test_every_format(form: str) -> None:
     found = decode(samples.video(form))
     assert found.frames.shape == (2, 64, 96, 3)
-    assert found.times.tolist() == [0.5, 1.5]
-    first, second = found.frames[:, 20:].mean(axis=(1, 2, 3))
-    assert 55 < first < 95 < 155 < second < 205
+    assert np.floor(found.times).tolist() == [0, 1]
+    light = found.frames[:, 20:].mean(axis=(1, 2, 3))
+    assert light == pytest.approx(16 + 220 * found.times / 2, abs=20)
     assert found.audio is not None
     assert abs(found.audio.seconds - 2.0) < 0.1
 
 
 def test_frames_are_taken_by_time_whatever_is_dropped() -> None:
-    steady = decode(samples.video("mkv", 4.0), fps=2.0)
-    sparse = decode(samples.video("mkv", 4.0, drop=6), fps=2.0)
-    assert steady.times.tolist() == sparse.times.tolist() == [0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75]
-    # by count the frames would drift further and further apart; by time none is over 0.6 s off (60 of 220 levels)
-    difference = np.abs(steady.frames.astype(float) - sparse.frames).mean(axis=(1, 2, 3))
-    assert difference.max() < 40
+    for drop in (0, 6):
+        found = decode(samples.video("mkv", 4.0, drop=drop), fps=2.0)
+        assert np.floor(found.times / 0.5).tolist() == list(range(8))
+        # by count the frames would drift further and further apart; by time none is over 0.6 s off (33 of 220 levels)
+        light = found.frames[:, 20:].mean(axis=(1, 2, 3))
+        assert light == pytest.approx(16 + 220 * found.times / 4, abs=40)
+
+
+def test_a_key_frame_stands_for_its_slot_and_the_frame_in_the_middle_for_others() -> None:
+    film = decode(_film_with_key_frames([0.0, 1.2, 5.9]), fps=0.5)
+    assert film.times.tolist() == pytest.approx([1.2, 3.0, 5.9, 7.0])
+
+
+def _film_with_key_frames(times: list[float], seconds: float = 8.0, rate: int = 10) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=rate, options={"g": "1000", "sc_threshold": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for index in range(round(seconds * rate)):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), index * 2, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, rate)
+            if round(index / rate, 3) in times:
+                frame.pict_type = av.video.frame.PictureType.I
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,11 @@ from av.packet import Packet
 
 from kilonova.media import audio, limits, video
 from kilonova.media.content import Audio, Modality, Video
+from kilonova.media.frames import SHORTEST, Fault, Frames
 from kilonova.wire.errors import Validation
 
 __all__ = ["Piece", "Segmenter"]
 
-#: A last piece shorter than this many seconds joins the one before it.
-SHORTEST = 0.5
 # How far the sound may lie behind the frames in the file before it counts as missing.
 _INTERLEAVING = 10.0
 _GAP = 0.1  # seconds: smaller jumps of time stamps are rounding
@@ -71,7 +70,7 @@ class Segmenter:
 
     def __init__(self, file: BinaryIO, modality: Modality, seconds: float, frame_rate: float, sample_rate: int) -> None:
         self._file, self._modality = file, modality
-        self._faults: list[tuple[float, str]] = []
+        self._faults: list[Fault] = []
         self._next, self._done, self._ended, self._end = 0, False, False, 0.0
         self._seconds, self._frame_rate, self._rate = seconds, frame_rate, sample_rate
         self._open(0)
@@ -110,7 +109,7 @@ class Segmenter:
         sound = self._sound.take(start, end) if self._sound is not None else None
         missing = film is None if self._film is not None else sound is None
         fault = f"Nothing can be decoded between {start:g} and {end:g} s{self._why(end)}." if missing else ""
-        self._faults = [(time, reason) for time, reason in self._faults if time >= end]
+        self._faults[:] = [(time, reason) for time, reason in self._faults if time >= end]
         return Piece(index, start, end, film, sound, fault, self._length)
 
     def _open(self, index: int) -> None:
@@ -118,17 +117,16 @@ class Segmenter:
         self._container = container
         if self._modality is Modality.VIDEO:
             film = video.video_stream(container)
-            film.thread_type = "AUTO"
         elif not container.streams.audio:
             raise Validation("The file has no audio stream.")
         sound = container.streams.audio[0] if container.streams.audio else None
         self._zero = (container.start_time or 0) / av.time_base
-        self._film = _Film(self._frame_rate, self._seconds, index) if film is not None else None
-        self._sound = None
+        self._faults, self._film, self._sound = [], None, None
+        if film is not None:
+            self._film = Frames(film, self._zero, self._frame_rate, self._seconds, index, self._faults)
         if sound is not None:
             audio.check_stream(sound)
             self._sound = _Sound(sound.rate, self._rate, index * self._seconds)
-        self._faults = []
         self._next, self._done, self._ended, self._end = index, False, False, 0.0
         streams = [stream for stream in (film, sound) if stream is not None]
         self._packets: Iterator[Packet[Any]] = container.demux(streams)
@@ -166,19 +164,18 @@ class Segmenter:
             self._faults.append((self._position(), audio.reason(error)))
             self._finish()
             return
+        if packet.stream.type == "video":
+            assert self._film is not None
+            self._film.add(packet)
+            return
+        assert self._sound is not None
         try:
             for frame in packet.decode():
-                if isinstance(frame, av.VideoFrame):
-                    assert self._film is not None
-                    self._film.add(frame, self._zero)
-                elif isinstance(frame, av.AudioFrame):
-                    assert self._sound is not None
-                    self._sound.add(frame, self._zero)
+                assert isinstance(frame, av.AudioFrame)
+                self._sound.add(frame, self._zero)
         except av.error.FFmpegError as error:
             time = self._position() if packet.pts is None else float(packet.pts * packet.time_base) - self._zero
             self._faults.append((time, audio.reason(error)))
-            if packet.stream.type == "video" and self._film is not None:
-                self._film.end = max(self._film.end, time)
 
     def _finish(self) -> None:
         self._ended = True
@@ -211,68 +208,6 @@ class Segmenter:
                 f"at most {limits.MEDIA_SEGMENTS:,} are written.",
                 "Choose longer segments with durationSeconds (at most 30).",
             )
-
-
-class _Film:
-    """Frames at the wanted times: in each segment one in the middle of every ``1 / frame_rate`` seconds."""
-
-    def __init__(self, frame_rate: float, seconds: float, index: int) -> None:
-        self._rate, self._seconds = frame_rate, seconds
-        self._segment, self._place = index, 0
-        self._taken: deque[tuple[float, np.ndarray]] = deque()
-        self._last: av.VideoFrame | None = None
-        self._last_time = index * seconds
-        self._decoded: list[float] = []
-        self._shape: tuple[int, ...] | None = None
-        self.end = 0.0
-
-    def _wanted(self) -> float:
-        return self._segment * self._seconds + (self._place + 0.5) / self._rate
-
-    def _advance(self) -> None:
-        self._place += 1
-        if (self._place + 0.5) / self._rate >= self._seconds:
-            self._segment, self._place = self._segment + 1, 0
-
-    def add(self, frame: av.VideoFrame, zero: float) -> None:
-        if frame.width * frame.height > limits.MAX_FRAME_PIXELS:
-            raise Validation("The film's frames grow beyond the bound midway.")
-        time = frame.time - zero if frame.time is not None else self.end
-        while self._last is not None and time > (wanted := self._wanted()):
-            # the frame on the screen at a wanted time is the last one that began before it
-            if wanted >= self._last_time:
-                self._keep(wanted)
-            self._advance()
-        self._last, self._last_time = frame, time
-        self._decoded.append(time)
-        length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
-        self.end = max(self.end, time + length)
-
-    def finish(self) -> None:
-        """After the last frame: it stays on the screen until its own end."""
-        while self._last is not None and self._last_time <= (wanted := self._wanted()) < self.end:
-            self._keep(wanted)
-            self._advance()
-
-    def take(self, start: float, end: float, faulty: bool) -> Video | None:
-        """Frames between two times. Where decoding failed, a frame of before does not count as still on the screen."""
-        found = []
-        while self._taken and self._taken[0][0] < end:
-            found.append(self._taken.popleft())
-        if not found and self._last is not None and start <= self._last_time < end:
-            self._keep(self._last_time)  # a piece shorter than the distance of frames
-            found.append(self._taken.pop())
-        fresh = any(start <= time < end for time in self._decoded)
-        self._decoded = [time for time in self._decoded if time >= end]
-        if not found or (faulty and not fresh):
-            return None
-        return Video(np.stack([pixels for _, pixels in found]), np.array([time - start for time, _ in found]))
-
-    def _keep(self, time: float) -> None:
-        assert self._last is not None
-        pixels = video.upright(self._last, self._shape)
-        self._shape = pixels.shape
-        self._taken.append((time, pixels))
 
 
 class _Sound:

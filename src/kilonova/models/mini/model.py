@@ -16,6 +16,7 @@ from kilonova.models.cards import MINI
 from kilonova.models.mini import space
 from kilonova.models.mini.audio import AudioTower
 from kilonova.models.mini.audio import Features as AudioFeatures
+from kilonova.models.mini.film import distinct
 from kilonova.models.mini.image import Features as ImageFeatures
 from kilonova.models.mini.image import ImageTower, Squares, squares
 from kilonova.models.mini.mel import log_mel
@@ -42,6 +43,7 @@ class _Picture:
 @dataclass(frozen=True)
 class _Film:
     frames: list[Squares]
+    weights: np.ndarray
     mel: np.ndarray | None
 
 
@@ -82,8 +84,10 @@ class Mini(EmbeddingModel):
             case Audio():
                 return Prepared(log_mel(content.samples), 0)
             case Video():
-                frames = [squares(frame) for frame in content.frames]
-                return Prepared(_Film(frames, log_mel(content.audio.samples) if content.audio is not None else None), 0)
+                rows, weights = distinct(content.frames)
+                frames = [squares(content.frames[row]) for row in rows]
+                mel = log_mel(content.audio.samples) if content.audio is not None else None
+                return Prepared(_Film(frames, weights, mel), 0)
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         match batch[0].data:
@@ -130,7 +134,7 @@ class Mini(EmbeddingModel):
         vectors = []
         for film, start, end in zip(films, starts[:-1], starts[1:], strict=True):
             heard = self._heads.audio(self._audio([film.mel])) if film.mel is not None else None
-            vectors.append(space.film_vectors(frames[start:end], heard))
+            vectors.append(space.film_vector(frames[start:end], film.weights, heard))
         return np.concatenate(vectors)
 
 

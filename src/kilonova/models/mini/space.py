@@ -23,7 +23,7 @@ __all__ = [
     "SHARED",
     "STORED",
     "WORDING",
-    "film_vectors",
+    "film_vector",
     "page_vectors",
     "seen_or_heard",
     "text_vectors",
@@ -92,7 +92,8 @@ def page_vectors(looks: np.ndarray, words: np.ndarray) -> np.ndarray:
     return unit(_PAGE_LOOKS * looks + words)
 
 
-def film_vectors(frames: np.ndarray, sound: np.ndarray | None) -> np.ndarray:
-    """The vector of a film [1, 3072] from those of its frames [n, 3072] and of its sound [1, 3072], if it has one."""
-    seen = unit(frames.mean(axis=0, keepdims=True))
+def film_vector(frames: np.ndarray, weights: np.ndarray, sound: np.ndarray | None) -> np.ndarray:
+    """The vector of a film [1, 3072] from those of its frames [n, 3072] with their weights [n], and of its sound
+    [1, 3072], if it has one."""
+    seen = unit(weights[None] @ frames)
     return seen if sound is None else unit(seen + _FILM_SOUND * unit(sound))

@@ -1,0 +1,203 @@
+"""Asynchronous invocations as a user sees them: a real server with the built-in model, a real S3, boto3.
+
+python -m benchmarks.jobs film --minutes 3      # film embedded per second of wall time, and how busy the cores are
+python -m benchmarks.jobs film --minutes 120    # memory of two hours: the same minutes again and again
+python -m benchmarks.jobs small --count 1000    # many small jobs at once
+python -m benchmarks.jobs text                  # 10 MB of text cut into segments
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+from PIL import Image, ImageFilter
+
+from kilonova.media.text import decoded, segments
+from tests.servers import NOVA, S3, Kilonova
+
+WIDE, HIGH, RATE, SOUND = 1280, 720, 25, 48_000
+_MADE = 60.0  # seconds that are encoded; longer films repeat them
+
+
+class Usage:
+    """CPU time and memory of a process and its children while the block runs."""
+
+    def __init__(self, pid: int) -> None:
+        self._process, self._stop = psutil.Process(pid), threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.peak = self.reader = 0
+        self.busy = 0.0
+
+    def __enter__(self) -> Self:
+        self._begin, self._cpu = time.perf_counter(), self._seconds()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.seconds = time.perf_counter() - self._begin
+        self.busy = (self._seconds() - self._cpu) / self.seconds / len(os.sched_getaffinity(0))
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
+
+    def _seconds(self) -> float:
+        return float(sum(sum(one.cpu_times()[:2]) for one in self._tree()))
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            sizes = {}
+            for one in self._tree():
+                try:
+                    sizes[" ".join(one.cmdline())] = one.memory_full_info().pss
+                except psutil.NoSuchProcess:
+                    continue
+            self.peak = max(self.peak, sum(sizes.values()))
+            self.reader = max(self.reader, *(size for name, size in sizes.items() if "jobs.reader" in name), 0)
+
+
+def make_film(path: Path, seconds: float) -> None:
+    """A film in H.264 and AAC at about 3 Mbit/s: coloured shapes that move, with grain, a cut every four seconds."""
+    rng = np.random.default_rng(0)
+    grain = [rng.normal(0, 6, (HIGH, WIDE, 1)).astype(np.int16) for _ in range(4)]
+    packets: list[av.Packet[Any]] = []
+    with av.open(str(path), "w") as out:
+        film = out.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
+        film.width, film.height, film.pix_fmt, film.bit_rate = WIDE, HIGH, "yuv420p", 3_000_000
+        sound = out.add_stream("aac", rate=SOUND, layout="stereo")
+        for index in range(round(_MADE * RATE)):
+            if index % (4 * RATE) == 0:
+                small = Image.fromarray(rng.integers(0, 255, (9, 16, 3), np.uint8))
+                scene = np.asarray(small.resize((WIDE + 200, HIGH)).filter(ImageFilter.GaussianBlur(4)), np.int16)
+            left = 2 * (index % 100)
+            pixels = (scene[:, left : left + WIDE] + grain[index % 4]).clip(0, 255).astype(np.uint8)
+            packets += film.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+        packets += film.encode(None)
+        for second in range(round(_MADE)):
+            noise = rng.normal(0, 0.1, (2, SOUND)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = SOUND, second * SOUND
+            packets += sound.encode(frame)
+        packets += sound.encode(None)
+        packets.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
+        units = [(packet, packet.pts, packet.dts, round(_MADE / packet.time_base)) for packet in packets]
+        for turn in range(round(seconds / _MADE)):
+            for packet, shown, decoded_at, length in units:
+                packet.pts, packet.dts = (shown or 0) + turn * length, (decoded_at or 0) + turn * length
+                out.mux(packet)
+
+
+def start(client: Any, uri: str, **media: Any) -> str:
+    kind = next(iter(media))
+    arn: str = client.start_async_invoke(
+        modelId=NOVA,
+        modelInput={
+            "taskType": "SEGMENTED_EMBEDDING",
+            "segmentedEmbeddingParams": {
+                "embeddingPurpose": "GENERIC_INDEX",
+                "embeddingDimension": 1024,
+                kind: {**media[kind], "source": {"s3Location": {"uri": uri}}},
+            },
+        },
+        outputDataConfig={"s3OutputDataConfig": {"s3Uri": "s3://media/out"}},
+    )["invocationArn"]
+    return arn
+
+
+def finished(client: Any, arn: str) -> None:
+    while (found := client.get_async_invoke(invocationArn=arn))["status"] == "InProgress":
+        time.sleep(0.2)
+    if found["status"] != "Completed":
+        raise SystemExit(found["failureMessage"])
+
+
+def film(options: argparse.Namespace) -> None:
+    """One long film."""
+    seconds = max(1, round(options.minutes * 60 / _MADE)) * _MADE
+    with tempfile.TemporaryDirectory() as folder, S3() as s3:
+        path = Path(folder) / "film.mp4"
+        make_film(path, seconds)
+        print(f"film: {seconds:,.0f} s of 720p, {path.stat().st_size * 8 / seconds / 1e6:.1f} Mbit/s", flush=True)
+        s3.client.upload_file(str(path), "media", "film.mp4")
+        with Kilonova(model="kilonova-mini", environment=s3.environment()) as server:
+            client = server.wait_ready().client()
+            with Usage(server.process.pid) as usage:
+                finished(client, start(client, "s3://media/film.mp4", video={"format": "mp4", **_COMBINED}))
+    print(f"  {seconds / usage.seconds:.1f} s of film per second, cores {usage.busy:.0%} busy ({usage.seconds:.0f} s)")
+    print(f"  peak memory: {usage.peak / 1e6:.0f} MB in all, {usage.reader / 1e6:.0f} MB in the reading process")
+
+
+_COMBINED = {"embeddingMode": "AUDIO_VIDEO_COMBINED", "segmentationConfig": {"durationSeconds": 5}}
+
+
+def small(options: argparse.Namespace) -> None:
+    """Many jobs of one short text each, started by 16 clients at once."""
+    with S3() as s3:
+        s3.client.put_object(Bucket="media", Key="small.txt", Body="短文本 a short text\n".encode())
+        with Kilonova(model="kilonova-mini", environment=s3.environment()) as server:
+            client = server.wait_ready().client()
+            finished(client, start(client, "s3://media/small.txt", text={}))  # the first one loads what jobs need
+
+            def one(_: int) -> tuple[str, float]:
+                begin = time.perf_counter()
+                return start(client, "s3://media/small.txt", text={}), time.perf_counter() - begin
+
+            begin = time.perf_counter()
+            with concurrent.futures.ThreadPoolExecutor(options.clients) as pool:
+                started = list(pool.map(one, range(options.count)))
+            between = time.perf_counter() - begin
+            for arn, _ in started:
+                finished(client, arn)
+            whole = time.perf_counter() - begin
+    times = [1000 * seconds for _, seconds in started]
+    edges = statistics.quantiles(times, n=20)
+    print(f"small: {options.count:,} jobs by {options.clients} clients, all completed")
+    print(f"  start calls: p50 {statistics.median(times):.0f} ms, p95 {edges[-1]:.0f} ms, all within {between:.1f} s")
+    print(f"  {options.count / whole:.0f} jobs/s until the last one was completed ({whole:.0f} s)")
+
+
+def text(options: argparse.Namespace) -> None:
+    """Cutting alone, without a server."""
+    paragraph = (
+        "The harbour is quiet in the morning, 港口的早晨很安静，渔船还没有回来。And the lamps go out one by one.\n"
+    )
+    data = (paragraph * (10_000_000 // len(paragraph.encode()) + 1)).encode()[:10_000_000]
+    for longest in (800, 32_000):
+        begin = time.perf_counter()
+        chunks = (data[first : first + (1 << 20)] for first in range(0, len(data), 1 << 20))
+        count = sum(1 for _ in segments(decoded(chunks, "10 MB"), longest))
+        print(f"text: 10 MB into {count:,} segments of {longest:,}: {time.perf_counter() - begin:.2f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(required=True)
+    part = parts.add_parser("film")
+    part.add_argument("--minutes", type=float, default=3)
+    part.set_defaults(work=film)
+    part = parts.add_parser("small")
+    part.add_argument("--count", type=int, default=1000)
+    part.add_argument("--clients", type=int, default=4)
+    part.set_defaults(work=small)
+    parts.add_parser("text").set_defaults(work=text)
+    options = parser.parse_args()
+    options.work(options)
+
+
+if __name__ == "__main__":
+    main()
