@@ -10,7 +10,7 @@ import av
 import numpy as np
 import PIL.Image
 
-__all__ = ["IMAGES", "SOUNDS", "VIDEOS", "picture", "sound", "tone", "video"]
+__all__ = ["CODECS", "IMAGES", "SOUNDS", "VIDEOS", "picture", "sound", "tone", "video"]
 
 #: Pillow's format name by the contract's.
 IMAGES = {"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "webp": "WEBP"}
@@ -33,6 +33,13 @@ VIDEOS = {
     "mpg": ("mpeg", "mpeg1video", "mp2"),
     "wmv": ("asf", "wmv2", "wmav2"),
     "3gp": ("3gp", "libx264", "aac"),
+}
+#: The same for codecs that a format may hold besides.
+CODECS = {
+    "mp4 HEVC": ("mp4", "libx265", "aac"),
+    "mp4 AV1": ("mp4", "libsvtav1", "aac"),
+    "mp4 MPEG-4": ("mp4", "mpeg4", "aac"),
+    "webm VP8": ("webm", "libvpx", "libopus"),
 }
 
 
@@ -87,7 +94,7 @@ def video(
 
     ``drop`` leaves out so many of every ten frames; ``late`` is when the tone begins, in seconds.
     """
-    container, codec, audio_codec = VIDEOS[form]
+    container, codec, audio_codec = (VIDEOS | CODECS)[form]
     buffer = io.BytesIO()
     rate = 25 if codec.startswith("mpeg") else fps
     with av.open(buffer, "w", format=container) as out:

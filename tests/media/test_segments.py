@@ -49,7 +49,7 @@ def test_sound_of_every_format_joins_up(form: str) -> None:
     assert steps.max() < 0.05  # 440 Hz at this level moves 0.032 a sample: no clicks where segments meet
 
 
-@pytest.mark.parametrize("form", samples.VIDEOS)
+@pytest.mark.parametrize("form", [*samples.VIDEOS, *samples.CODECS])
 def test_film_of_every_format(form: str) -> None:
     found = pieces(samples.video(form, 7.0), Modality.VIDEO)
     assert [piece.start for piece in found] == [0.0, 5.0]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import doctor, embed, env, eval, jobs, models, serve, up
+from kilonova.cli import doctor, embed, embed_many, env, eval, jobs, models, serve, up
 from kilonova.wire.errors import KilonovaError
 
 __all__ = ["app", "main"]
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for command in (up.up, serve.serve, env.env, embed.embed, models.models, doctor.doctor):
     app.command()(command)
+app.command("embed-many")(embed_many.embed_many)
 app.command("eval")(eval.evaluate)
 app.add_typer(jobs.app, name="jobs")
 

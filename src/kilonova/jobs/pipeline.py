@@ -99,7 +99,7 @@ class Pipeline:
             self._places.release()
         return found
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Stop reading and embedding."""
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)

@@ -151,7 +151,7 @@ class _Run:
     def close(self) -> None:
         """End what runs ahead."""
         if self._pipeline is not None and not self._runtime.stopping.is_set():
-            self._runtime.wait_for(self._pipeline.close())
+            self._runtime.wait_for(self._pipeline.aclose())
 
     def abort(self) -> None:
         """Drop unfinished uploads; what S3 keeps of them costs its owner money."""

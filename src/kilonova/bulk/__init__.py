@@ -1,0 +1,1 @@
+"""Embedding everything under an S3 prefix into Parquet files."""

@@ -1,0 +1,141 @@
+"""``kilonova embed-many``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kilonova.models.card import Purpose
+from kilonova.wire.errors import KilonovaError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from kilonova.bulk.run import Tally
+
+__all__ = ["embed_many"]
+
+_SHOWN = 20  # failures that are listed without --json
+
+
+class Engine(StrEnum):
+    """Where it runs."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def embed_many(
+    source: Annotated[str, typer.Argument(help="Everything under this prefix.", metavar="s3://BUCKET/PREFIX")],
+    output: Annotated[str, typer.Option(help="Where the Parquet files go: s3://bucket/prefix.")],
+    engine: Annotated[Engine, typer.Option(help="This machine, or a Ray cluster.")] = Engine.LOCAL,
+    purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
+    dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
+    seconds: Annotated[int, typer.Option(help="Length of segments of sound and film.", min=1, max=30)] = 5,
+    characters: Annotated[int, typer.Option(help="Longest segment of a text.", min=800, max=50_000)] = 8_000,
+    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    ray_address: Annotated[str | None, typer.Option(help="The cluster's; RAY_ADDRESS, or else this machine.")] = None,
+    ray_cores: Annotated[int, typer.Option(help="Cores of each worker on the cluster.", min=1)] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+) -> None:
+    """Embed millions of files from S3 to Parquet, one row a segment: id, uri, type, segment, times, vector.
+
+    What is done is not done again: run the same command once more after a stop, a crash or when files were added.
+    Files that cannot be embedded get a row with their error. docs/bulk.md describes the columns.
+
+    **Examples**
+
+        kilonova embed-many s3://films/ --output s3://vectors/films
+
+        kilonova embed-many s3://archive/2026/ --output s3://vectors/2026 --dimension 384 --seconds 10
+
+        kilonova embed-many s3://archive/ --output s3://vectors/all --engine ray --ray-address ray://head:10001
+    """
+    from kilonova.engine.matryoshka import DIMENSIONS
+    from kilonova.models import registry
+
+    if dimension not in DIMENSIONS:
+        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
+    registry.card(model)  # a wrong name is told at once
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise KilonovaError("Parquet files need pyarrow.", "Install it with: pip install 'kilonova[bulk]'.") from None
+    from kilonova.bulk.files import split_prefix
+    from kilonova.bulk.parts import Settings
+    from kilonova.bulk.run import here, on_ray
+
+    for uri in (source, output):
+        split_prefix(uri)
+    settings = Settings(output.rstrip("/"), model, purpose, dimension, seconds, characters)
+    with _bar(as_json) as progress:
+        task = progress.add_task("embedding", total=None, segments=0)
+
+        def told(tally: Tally) -> None:
+            left = tally.listed - tally.known - tally.strange
+            progress.update(
+                task, completed=tally.finished, total=left if tally.complete else None, segments=tally.segments
+            )
+
+        if engine is Engine.RAY:
+            tally = on_ray(source, settings, told, ray_address, ray_cores)
+        else:
+            tally = asyncio.run(here(source, settings, told))
+    _report(tally, settings.output, as_json)
+    if tally.failed:
+        raise typer.Exit(1)
+
+
+def _bar(hidden: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[segments]:,} segments"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=hidden,
+        transient=True,
+    )
+
+
+def _report(tally: Tally, output: str, as_json: bool) -> None:
+    if as_json:
+        found = {
+            "output": output,
+            "listed": tally.listed,
+            "alreadyThere": tally.known,
+            "otherFiles": tally.strange,
+            "embedded": tally.finished,
+            "segments": tally.segments,
+            "failed": [{"uri": uri, "error": error} for uri, error in tally.failed],
+        }
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for uri, error in tally.failed[:_SHOWN]:
+        print(f"kilonova: {uri}: {error}", file=sys.stderr)
+    if len(tally.failed) > _SHOWN:
+        print(f"kilonova: and {len(tally.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
+    parts = [
+        f"{tally.finished:,} files, {tally.segments:,} vectors in {output}",
+        f"{tally.known:,} were there already" if tally.known else "",
+        f"{tally.strange:,} of other kinds were passed over" if tally.strange else "",
+        f"{len(tally.failed):,} failed" if tally.failed else "",
+    ]
+    print("; ".join(part for part in parts if part) + ".")
