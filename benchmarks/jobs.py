@@ -28,7 +28,7 @@ from kilonova.media.text import decoded, segments
 from tests.servers import NOVA, S3, Kilonova
 
 WIDE, HIGH, RATE, SOUND = 1280, 720, 25, 48_000
-_MADE = 60.0  # seconds that are encoded; longer films repeat them
+_MADE = 64.0  # seconds that are encoded, a whole number of AAC frames; longer films repeat them
 
 
 class Usage:
@@ -71,34 +71,36 @@ class Usage:
             self.reader = max(self.reader, *(size for name, size in sizes.items() if "jobs.reader" in name), 0)
 
 
-def make_film(path: Path, seconds: float) -> None:
-    """A film in H.264 and AAC at about 3 Mbit/s: coloured shapes that move, with grain, a cut every four seconds."""
+def make_film(path: Path, seconds: float, grain: float) -> None:
+    """A film in H.264 (x264's defaults) and AAC: coloured shapes that move, with grain, a cut every four seconds."""
     rng = np.random.default_rng(0)
-    grain = [rng.normal(0, 6, (HIGH, WIDE, 1)).astype(np.int16) for _ in range(4)]
+    noise = [rng.normal(0, grain, (HIGH, WIDE, 1)).astype(np.int16) for _ in range(4)]
     packets: list[av.Packet[Any]] = []
     with av.open(str(path), "w") as out:
-        film = out.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
-        film.width, film.height, film.pix_fmt, film.bit_rate = WIDE, HIGH, "yuv420p", 3_000_000
+        film = out.add_stream("libx264", rate=RATE, options={"crf": "23"})
+        film.width, film.height, film.pix_fmt = WIDE, HIGH, "yuv420p"
         sound = out.add_stream("aac", rate=SOUND, layout="stereo")
         for index in range(round(_MADE * RATE)):
             if index % (4 * RATE) == 0:
                 small = Image.fromarray(rng.integers(0, 255, (9, 16, 3), np.uint8))
                 scene = np.asarray(small.resize((WIDE + 200, HIGH)).filter(ImageFilter.GaussianBlur(4)), np.int16)
             left = 2 * (index % 100)
-            pixels = (scene[:, left : left + WIDE] + grain[index % 4]).clip(0, 255).astype(np.uint8)
+            pixels = (scene[:, left : left + WIDE] + noise[index % 4]).clip(0, 255).astype(np.uint8)
             packets += film.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
         packets += film.encode(None)
         for second in range(round(_MADE)):
-            noise = rng.normal(0, 0.1, (2, SOUND)).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+            hiss = rng.normal(0, 0.1, (2, SOUND)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(hiss, format="fltp", layout="stereo")
             frame.sample_rate, frame.pts = SOUND, second * SOUND
             packets += sound.encode(frame)
         packets += sound.encode(None)
-        packets.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
-        units = [(packet, packet.pts, packet.dts, round(_MADE / packet.time_base)) for packet in packets]
+        kept = [packet for packet in packets if packet.stream is film or 0 <= (packet.pts or 0) < _MADE * SOUND]
+        kept.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
+        stamps = [(packet, packet.time_base, packet.pts or 0, packet.dts or 0) for packet in kept]
         for turn in range(round(seconds / _MADE)):
-            for packet, shown, decoded_at, length in units:
-                packet.pts, packet.dts = (shown or 0) + turn * length, (decoded_at or 0) + turn * length
+            for packet, base, shown, decoded_at in stamps:
+                shift = round(turn * _MADE / base)
+                packet.time_base, packet.pts, packet.dts = base, shown + shift, decoded_at + shift
                 out.mux(packet)
 
 
@@ -131,7 +133,7 @@ def film(options: argparse.Namespace) -> None:
     seconds = max(1, round(options.minutes * 60 / _MADE)) * _MADE
     with tempfile.TemporaryDirectory() as folder, S3() as s3:
         path = Path(folder) / "film.mp4"
-        make_film(path, seconds)
+        make_film(path, seconds, options.grain)
         print(f"film: {seconds:,.0f} s of 720p, {path.stat().st_size * 8 / seconds / 1e6:.1f} Mbit/s", flush=True)
         s3.client.upload_file(str(path), "media", "film.mp4")
         with Kilonova(model="kilonova-mini", environment=s3.environment()) as server:
@@ -189,6 +191,7 @@ def main() -> None:
     parts = parser.add_subparsers(required=True)
     part = parts.add_parser("film")
     part.add_argument("--minutes", type=float, default=3)
+    part.add_argument("--grain", type=float, default=2.0, help="of 255: how noisy the film is, which costs decoding")
     part.set_defaults(work=film)
     part = parts.add_parser("small")
     part.add_argument("--count", type=int, default=1000)

@@ -24,7 +24,7 @@ from training import words as word_lists
 from training.features import Change, cached, cropped, image_features, mirrored, sound_features, text_features
 
 SEED = 1
-HEAD_STEPS, AUDIO_HEAD_STEPS = 800, 700
+HEAD_STEPS, AUDIO_HEAD_STEPS = 1600, 700
 AUDIO_ROUNDS = (
     audio_tower.Round(steps=4200, apart=1000, rate=3e-3, favour=3.0),
     audio_tower.Round(steps=1400, apart=0, rate=2e-3, favour=1.5),

@@ -26,7 +26,10 @@ def test_every_format(form: str) -> None:
     assert found.frames.shape == (2, 64, 96, 3)
     assert np.floor(found.times).tolist() == [0, 1]
     light = found.frames[:, 20:].mean(axis=(1, 2, 3))
-    assert light == pytest.approx(16 + 220 * found.times / 2, abs=20)
+    shown = 2.0 * (light - 16) / 220
+    assert (found.times[0] - 0.2 < shown).all()
+    assert (shown < found.times + 0.2).all()  # a key frame may be from before, none is from after
+    assert shown[1] > shown[0] + 0.05
     assert found.audio is not None
     assert abs(found.audio.seconds - 2.0) < 0.1
 
@@ -34,24 +37,27 @@ def test_every_format(form: str) -> None:
 def test_frames_are_taken_by_time_whatever_is_dropped() -> None:
     for drop in (0, 6):
         found = decode(samples.video("mkv", 4.0, drop=drop), fps=2.0)
-        assert np.floor(found.times / 0.5).tolist() == list(range(8))
-        # by count the frames would drift further and further apart; by time none is over 0.6 s off (33 of 220 levels)
+        assert found.times.tolist() == [0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75]
         light = found.frames[:, 20:].mean(axis=(1, 2, 3))
-        assert light == pytest.approx(16 + 220 * found.times / 4, abs=40)
+        shown = 4.0 * (light - 16) / 220  # by count it would drift further and further
+        assert ((found.times - 2.1 < shown) & (shown < found.times + 0.1)).all()
 
 
-def test_a_key_frame_stands_for_its_slot_and_the_frame_in_the_middle_for_others() -> None:
-    film = decode(_film_with_key_frames([0.0, 1.2, 5.9]), fps=0.5)
-    assert film.times.tolist() == pytest.approx([1.2, 3.0, 5.9, 7.0])
+def test_shortly_after_a_key_frame_it_is_what_is_on_the_screen() -> None:
+    film = decode(_film_with_key_frames([0.0, 2.6, 7.3], seconds=16.0), fps=0.5)
+    assert film.times.tolist() == [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0]
+    shown = film.frames.mean(axis=(1, 2, 3)) / 1.5 / 10
+    # a film's first frame is often black; 2.6 and 7.3 stand for up to three seconds after them
+    assert shown == pytest.approx([0.9, 2.6, 2.6, 6.9, 7.3, 10.9, 12.9, 14.9], abs=0.2)
 
 
-def _film_with_key_frames(times: list[float], seconds: float = 8.0, rate: int = 10) -> bytes:
+def _film_with_key_frames(times: list[float], seconds: float, rate: int = 10) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as out:
         stream = out.add_stream("libx264", rate=rate, options={"g": "1000", "sc_threshold": "0"})
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         for index in range(round(seconds * rate)):
-            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), index * 2, np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), index * 1.5, np.uint8), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, rate)
             if round(index / rate, 3) in times:
                 frame.pict_type = av.video.frame.PictureType.I

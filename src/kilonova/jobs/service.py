@@ -69,6 +69,8 @@ class Jobs:
         self._runtime: Any = None
         self._launch: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._queueing: asyncio.Task[None] | None = None
+        self._kept: asyncio.Queue[Job] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         self._launch = asyncio.create_task(self._start_up())
@@ -77,7 +79,7 @@ class Jobs:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in (self._launch, self._beating):
+        for task in (self._launch, self._beating, self._queueing):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, KilonovaError):
@@ -100,21 +102,19 @@ class Jobs:
         plain = request.model_copy(update={"clientRequestToken": None})
         digest = hashlib.sha256(plain.model_dump_json(exclude_unset=True).encode()).hexdigest()
 
-        def keep() -> Job:
-            job = records.start(
-                request,
-                digest,
-                region=region,
-                account=self.settings.account,
-                model=model,
-                served_by=self._engine.card.id,
-                caller=caller,
-            )
-            if not job.queued:
-                self._enqueue(records, job)
-            return job
-
-        return await asyncio.to_thread(keep)
+        job = await asyncio.to_thread(
+            records.start,
+            request,
+            digest,
+            region=region,
+            account=self.settings.account,
+            model=model,
+            served_by=self._engine.card.id,
+            caller=caller,
+        )
+        if not job.queued:  # what is kept is not lost: nobody need wait for the rest
+            self._kept.put_nowait(job)
+        return job
 
     async def get(self, job: str) -> Job | None:
         """The job of that id."""
@@ -156,6 +156,7 @@ class Jobs:
                 f"The jobs database cannot be used ({type(fault).__name__}).", "See the server's log and --database."
             ) from fault
         self._beating = asyncio.create_task(self._beat())
+        self._queueing = asyncio.create_task(self._queue_up())
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         from dbos import DBOS, DBOSConfig
@@ -201,6 +202,16 @@ class Jobs:
         with SetWorkflowID(job.view.id), SetEnqueueOptions(queue_partition_key=job.caller):
             DBOS.enqueue_workflow(self._queue, embed_file, job.view.id)
         records.queued(job.view.id)
+
+    async def _queue_up(self) -> None:
+        """Hand new jobs to DBOS."""
+        while True:
+            job = await self._kept.get()
+            assert self._records is not None
+            try:
+                await asyncio.to_thread(self._enqueue, self._records, job)
+            except Exception:  # the beat finds it among those that no queue has
+                _log.exception("a job was not queued", extra={"job": job.view.id})
 
     async def _beat(self) -> None:
         """Say that this server lives, look for others that do not, and finish what they began."""

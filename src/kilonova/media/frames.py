@@ -1,8 +1,8 @@
 """Which frames of a film stand for it, and no more decoding than they need.
 
-A film is divided into slots as long as one frame shall stand for; each gives one frame. A slot in which a key frame
-lies gives that one, which needs nothing before it; another gives the frame on the screen in its middle. What no slot
-needs is never decoded.
+A film is divided into slots as long as one frame shall stand for; each gives the frame on the screen in its middle.
+Encoders begin a shot with a key frame, which needs nothing before it: shortly after one, it is taken instead, for it
+shows the same. What no slot needs is never decoded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -27,6 +28,8 @@ __all__ = ["SHORTEST", "Fault", "Frames"]
 
 #: A last piece shorter than this many seconds counts to what is before it.
 SHORTEST = 0.5
+# Seconds after a key frame in which it is taken for what is on the screen.
+_SAME_SHOT = 3.0
 # Packets from one key frame to the next wait to be decoded; of a longer group not more than this.
 _GROUP_SECONDS, _GROUP_BYTES = 10.0, 16 << 20
 _SAME = 1e-6  # seconds
@@ -51,6 +54,7 @@ class Frames:
         self, stream: VideoStream, zero: float, rate: float, seconds: float, index: int, faults: list[Fault]
     ) -> None:
         self._codec, self._zero, self._faults = stream.codec_context, zero, faults
+        self._tick = stream.time_base or Fraction(1, av.time_base)
         stream.thread_type = "AUTO"
         self._codec.skip_frame = (
             "NONREF"  # a frame that no other needs is a few hundredths of a second from one that is
@@ -59,7 +63,7 @@ class Frames:
         self._slot = next(self._slots)
         self._group: list[Packet[Any]] = []
         self._held = 0
-        self._targets: deque[float] = deque()
+        self._targets: deque[tuple[float, float]] = deque()  # time of the frame, time that it stands for
         self._going_on = False  # the decoder has the beginning of the group
         self._last: av.VideoFrame | None = None
         self._shape: tuple[int, ...] | None = None
@@ -127,7 +131,7 @@ class Frames:
         elif not whole:
             self._feed(group, key, whole)
         while whole and self._targets:
-            self._keep(self._targets.popleft())
+            self._keep(self._targets.popleft()[1])
         self._going_on = not whole
         self.end = max(self.end, until)
         self._group, self._held = [], 0
@@ -140,22 +144,21 @@ class Frames:
                 stop = min(stop, until)
                 if stop - start < (SHORTEST if first else width / 2) and start > 0:
                     return
-            if start <= key < stop and key > self._first:
-                self._targets.append(key)
-            elif stop <= until:
-                self._targets.append((start + stop) / 2)
-            else:
+            middle = (start + stop) / 2
+            if middle >= until:
                 return
+            self._targets.append((key if key > self._first and middle - key < _SAME_SHOT else middle, middle))
             self._slot = next(self._slots)
 
     def _feed(self, group: Iterable[Packet[Any]], key: float, whole: bool) -> None:
         if not self._going_on:
             self._codec.flush_buffers()
+            self._last = None
         for packet in group:
             if whole and not self._targets:
                 break
             self._show(packet)
-            if whole and ((self._targets and self._targets[-1] <= key + _SAME) or self._beyond(packet)):
+            if whole and self._targets and (self._targets[-1][0] <= key or self._beyond(packet)):
                 break
         if whole and self._targets:
             self._show(None)
@@ -164,9 +167,7 @@ class Frames:
 
     def _beyond(self, packet: Packet[Any]) -> bool:
         """Whether all frames that are wanted come from this packet and those before it."""
-        if not self._targets or packet.dts is None:
-            return False
-        return float(packet.dts * packet.time_base) - self._zero > self._targets[-1]
+        return packet.dts is not None and float(packet.dts * packet.time_base) - self._zero > self._targets[-1][0]
 
     def _show(self, packet: Packet[Any] | None) -> None:
         """Decode a packet, or what the decoder still holds."""
@@ -180,14 +181,16 @@ class Frames:
     def _shown(self, frame: av.VideoFrame) -> None:
         if frame.width * frame.height > limits.MAX_FRAME_PIXELS:
             raise Validation("The film's frames grow beyond the bound midway.")
-        time = frame.time - self._zero if frame.time is not None else self._stop
-        # the frame on the screen at a wanted time is the last one that began before it
-        while self._targets and self._last is not None and time > self._targets[0] + _SAME:
-            self._keep(self._targets.popleft())
-        self._last = frame
+        # by the stream's clock: what the decoder gives at its end does not know it
+        time = float(frame.pts * self._tick) - self._zero if frame.pts is not None else self._stop
         self._decoded.append(time)
-        while self._targets and abs(time - self._targets[0]) <= _SAME:
-            self._keep(self._targets.popleft())
+        self._last = self._last or frame
+        # the frame on the screen at a wanted time is the last one that began before it
+        while self._targets and time > self._targets[0][0] + _SAME:
+            self._keep(self._targets.popleft()[1])
+        self._last = frame
+        while self._targets and abs(time - self._targets[0][0]) <= _SAME:
+            self._keep(self._targets.popleft()[1])
 
     def _keep(self, time: float) -> None:
         if self._last is not None:
