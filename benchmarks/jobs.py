@@ -22,7 +22,7 @@ from typing import Any, Self
 import av
 import numpy as np
 import psutil  # type: ignore[import-untyped]
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from kilonova.media.text import decoded, segments
 from tests.servers import NOVA, S3, Kilonova
@@ -82,8 +82,8 @@ def make_film(path: Path, seconds: float, grain: float) -> None:
         sound = out.add_stream("aac", rate=SOUND, layout="stereo")
         for index in range(round(_MADE * RATE)):
             if index % (4 * RATE) == 0:
-                small = Image.fromarray(rng.integers(0, 255, (9, 16, 3), np.uint8))
-                scene = np.asarray(small.resize((WIDE + 200, HIGH)).filter(ImageFilter.GaussianBlur(4)), np.int16)
+                small = Image.fromarray(rng.integers(0, 255, (36, 64, 3), np.uint8))
+                scene = np.asarray(small.resize((WIDE + 200, HIGH)), np.int16)
             left = 2 * (index % 100)
             pixels = (scene[:, left : left + WIDE] + noise[index % 4]).clip(0, 255).astype(np.uint8)
             packets += film.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))

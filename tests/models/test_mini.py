@@ -17,6 +17,7 @@ from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini import space
+from kilonova.models.mini.film import distinct
 from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from tests import samples
@@ -176,3 +177,24 @@ def test_a_question_finds_its_page_with_and_without_a_text_layer(mini: Embedding
     assert (scans * known).sum(axis=1).min() > 0.95  # what was read is what is written
     photographs_of = embed(mini, [Image(page(lines, None).pixels) for lines in (recipe, invoice)])
     assert (photographs_of * scans).sum(axis=1).max() < 0.9  # STANDARD_IMAGE does not read
+
+
+def test_frames_that_look_alike_are_embedded_once() -> None:
+    rng = np.random.default_rng(0)
+    one, other = (rng.integers(0, 255, (9, 16, 3), np.uint8).repeat(20, 0).repeat(20, 1) for _ in range(2))
+    noisy = (one + rng.normal(0, 8, one.shape)).clip(0, 255).astype(np.uint8)
+    rows, weights = distinct(np.stack([one, noisy, other, one, other]))
+    assert rows == [0, 2]
+    assert weights.tolist() == [3, 2]
+
+
+def test_a_film_is_what_its_frames_are_each_as_long_as_it_lasts(mini: EmbeddingModel) -> None:
+    rng = np.random.default_rng(0)
+    one, other = (rng.integers(0, 255, (9, 16, 3), np.uint8).repeat(20, 0).repeat(20, 1) for _ in range(2))
+
+    def vector(*frames: np.ndarray) -> np.ndarray:
+        film = Video(np.stack(frames), np.arange(len(frames), dtype=float))
+        return embed(mini, [film])[0]
+
+    mixed = vector(one) * 2 + vector(other)
+    assert vector(one, other, one) @ (mixed / np.linalg.norm(mixed)) == pytest.approx(1.0, abs=1e-4)

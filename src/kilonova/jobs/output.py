@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import orjson
@@ -60,16 +59,15 @@ class OutputFile:
         if len(self._waiting) >= PART_BYTES:
             self._send()
 
-    def finish(self) -> None:
-        """Send what is left; the file is there when this returns."""
+    def finish(self) -> bytes | None:
+        """Send what is left of a file that was begun; a small one is returned, still to be written."""
         if self.upload is None:
-            data = bytes(self._waiting)
-            self.once(f"write {self.name}", lambda: self.target.put(self.name, data))
-            return
+            return bytes(self._waiting)
         if self._waiting:
             self._send()
         upload, etags = self.upload, self.etags
         self.once(f"complete {self.name}", lambda: self.target.complete(self.name, upload, etags))
+        return None
 
     def result(self) -> dict[str, Any]:
         """Its entry in the result file."""
@@ -125,8 +123,7 @@ class Files:
     def finish(self, job: str) -> None:
         """Write everything, the manifest last."""
         files = [self._files[kind] for kind in _NAMES if kind in self._files]
-        for file in files:
-            file.finish()
+        small = {file.name: data for file in files if (data := file.finish()) is not None}
         result = {
             "sourceFileUri": self._source,
             "embeddingDimension": self._dimension,
@@ -148,8 +145,13 @@ class Files:
             ],
         }
         for name, content in ((RESULT, result), (MANIFEST, manifest)):
-            data = orjson.dumps(content, option=orjson.OPT_INDENT_2)
-            self._once(f"write {name}", partial(self._target.put, name, data))
+            small[name] = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+        def write() -> None:
+            for name, data in small.items():
+                self._target.put(name, data)
+
+        self._once("write the small files", write)  # one step: writing one twice does no harm
 
     def abort(self) -> None:
         """Drop the parts of files that will not be finished."""

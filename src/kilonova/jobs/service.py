@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,12 @@ _log = logging.getLogger("kilonova.jobs")
 
 _BEAT_SECONDS = 2.0
 _DEAD_SECONDS = 20.0  # a server on another machine that was silent for so long is taken to be dead
-_UNQUEUED_SECONDS = 5.0
+_QUIET_SECONDS, _BURST_SECONDS = 0.2, 10.0
+_UNQUEUED_SECONDS = 15.0  # longer than a burst and its queueing
 _POLL_SECONDS = 0.2
-_VERSION = "1"  # of the workflow's steps: a change of their order needs a new one
+# Threads of jobs hold Python's lock for so long at a time while the event loop, which answers callers, waits.
+_SWITCH_SECONDS = 0.0005
+_VERSION = "2"  # of the workflow's steps: a change of their order needs a new one
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Jobs:
         self._kept: asyncio.Queue[Job] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self._launch = asyncio.create_task(self._start_up())
         return self
 
@@ -204,14 +209,21 @@ class Jobs:
         records.queued(job.view.id)
 
     async def _queue_up(self) -> None:
-        """Hand new jobs to DBOS."""
+        """Hand new jobs to DBOS once no more of them come: while many are started, callers go before work."""
         while True:
-            job = await self._kept.get()
-            assert self._records is not None
-            try:
-                await asyncio.to_thread(self._enqueue, self._records, job)
-            except Exception:  # the beat finds it among those that no queue has
-                _log.exception("a job was not queued", extra={"job": job.view.id})
+            jobs = [await self._kept.get()]
+            until = time.monotonic() + _BURST_SECONDS
+            while time.monotonic() < until:
+                try:
+                    jobs.append(await asyncio.wait_for(self._kept.get(), _QUIET_SECONDS))
+                except TimeoutError:
+                    break
+            for job in jobs:
+                assert self._records is not None
+                try:
+                    await asyncio.to_thread(self._enqueue, self._records, job)
+                except Exception:  # the beat finds it among those that no queue has
+                    _log.exception("a job was not queued", extra={"job": job.view.id})
 
     async def _beat(self) -> None:
         """Say that this server lives, look for others that do not, and finish what they began."""

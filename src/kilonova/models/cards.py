@@ -23,7 +23,7 @@ MINI = ModelCard(
     trained_dimensions=(256, 384, 1024, 3072),
     max_tokens=8192,
     languages="about 100, Chinese and English among them",
-    frame_rate=0.4,
+    frame_rate=0.6,
     best_for="starting at once on any machine: no download, no GPU; move up when fine detail or speech matters",
     prompts=MappingProxyType(_E5_PROMPTS),
 )

@@ -24,6 +24,8 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    # A thread that waits for its sister spins; where a decoder has the sister's core it would spin for long.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
