@@ -10,7 +10,7 @@ import av
 import numpy as np
 import PIL.Image
 
-__all__ = ["CODECS", "IMAGES", "SOUNDS", "VIDEOS", "picture", "sound", "tone", "video"]
+__all__ = ["CODECS", "IMAGES", "SOUNDS", "SOUND_CODECS", "VIDEOS", "picture", "sound", "tone", "video"]
 
 #: Pillow's format name by the contract's.
 IMAGES = {"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "webp": "WEBP"}
@@ -22,6 +22,8 @@ SOUNDS = {
     "flac": ("flac", "flac"),
     "m4a": ("ipod", "aac"),
 }
+#: The same for a codec that a format may hold besides.
+SOUND_CODECS = {"ogg Vorbis": ("ogg", "vorbis")}
 #: Container, video codec and audio codec by the contract's video format.
 VIDEOS = {
     "mp4": ("mp4", "libx264", "aac"),
@@ -71,11 +73,12 @@ def tone(seconds: float, rate: int, channels: int = 1, hertz: float = 440.0) -> 
 @cache
 def sound(form: str = "wav", seconds: float = 1.0, rate: int = 32_000, layout: str = "mono") -> bytes:
     """A sound file of a tone."""
-    container, codec = SOUNDS[form]
+    container, codec = (SOUNDS | SOUND_CODECS)[form]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
         rate = 48_000 if codec == "libopus" else rate
-        stream = out.add_stream(codec, rate=rate, layout=layout)
+        layout = "stereo" if codec == "vorbis" else layout  # FFmpeg's own encoder knows nothing else
+        stream = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
         out.mux(_encode_sound(stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate))
     return buffer.getvalue()
 

@@ -39,7 +39,7 @@ def test_sound_at_the_edges_of_segments(seconds: float, ends: list[float]) -> No
         assert piece.sound.samples.std() > 0.2  # the tone goes through
 
 
-@pytest.mark.parametrize("form", samples.SOUNDS)
+@pytest.mark.parametrize("form", [*samples.SOUNDS, *samples.SOUND_CODECS])
 def test_sound_of_every_format_joins_up(form: str) -> None:
     found = pieces(samples.sound(form, 11.0), Modality.AUDIO)
     whole = np.concatenate([piece.sound.samples for piece in found if piece.sound is not None])
