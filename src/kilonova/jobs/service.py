@@ -198,6 +198,7 @@ class Jobs:
         records.beat(self._id, socket.gethostname(), os.getpid())
         self._records = records
         self._take_over(records)
+        self._queue_left(records, 0.0)
 
     def _enqueue(self, records: Records, job: Job) -> None:
         from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
@@ -239,10 +240,14 @@ class Jobs:
         assert records is not None
         records.beat(self._id, socket.gethostname(), os.getpid())
         self._take_over(records)
-        for job in records.unqueued(_UNQUEUED_SECONDS):
+        self._queue_left(records, _UNQUEUED_SECONDS)
+        self._sweep()
+
+    def _queue_left(self, records: Records, older: float) -> None:
+        """Queue what a server kept and then died; what another one is about to queue is not queued twice by that."""
+        for job in records.unqueued(older):
             if job.served_by == self._engine.card.id:
                 self._enqueue(records, job)
-        self._sweep()
 
     def _take_over(self, records: Records) -> None:
         from dbos import DBOS
