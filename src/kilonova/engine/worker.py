@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from kilonova.media.content import Content, Text
+from kilonova.media.content import Content
 from kilonova.models import registry
 from kilonova.models.base import Prepared
 from kilonova.models.card import Purpose
@@ -40,23 +38,18 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
     """
     model = registry.load(name)
 
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "prepare")
-
-    def prepare(item: Item) -> Prepared | KilonovaError:
-        try:
-            return model.prepare(*item)
-        except KilonovaError as refusal:
-            return refusal
-
     def embed(batch: Sequence[Item]) -> list[Outcome]:
-        # a text is prepared in microseconds; scaling pictures and transforming sound leave the other cores idle
-        side_by_side = len(batch) > 1 and not isinstance(batch[0][0], Text)
-        found = list(pool.map(prepare, batch) if side_by_side else map(prepare, batch))
-        ready = [one for one in found if isinstance(one, Prepared)]
-        vectors = iter(model.embed(ready) if ready else ())
-        return [
-            Vector(next(vectors), one.tokens, one.kept_characters) if isinstance(one, Prepared) else one
-            for one in found
-        ]
+        outcomes: list[Outcome | None] = [None] * len(batch)
+        ready: list[tuple[int, Prepared]] = []
+        for index, (content, purpose) in enumerate(batch):
+            try:
+                ready.append((index, model.prepare(content, purpose)))
+            except KilonovaError as refusal:
+                outcomes[index] = refusal
+        if ready:
+            vectors = model.embed([prepared for _, prepared in ready])
+            for (index, prepared), vector in zip(ready, vectors, strict=True):
+                outcomes[index] = Vector(vector, prepared.tokens, prepared.kept_characters)
+        return [outcome for outcome in outcomes if outcome is not None]
 
     return embed

@@ -32,8 +32,7 @@ class Prepared:
 
 
 class EmbeddingModel(ABC):
-    """A loaded model. It knows nothing of HTTP, S3, dimensions or queues. ``prepare`` may be called by several threads
-    at once, ``embed`` is called by one at a time.
+    """A loaded model. It knows nothing of HTTP, S3, dimensions or queues and is called by one thread.
 
     ``prepare`` judges one content alone, so that a content which the model cannot take is refused
     without failing its batch; ``embed`` sees only prepared contents of one modality.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,12 @@ class PageReader:
 
     def __init__(self) -> None:
         self._reader: Any = None
-        self._lock = threading.Lock()  # it keeps what it is doing in itself
 
     def __call__(self, pixels: np.ndarray) -> str:
         """The lines of text on a page uint8 [height, width, 3], from top to bottom; empty when there are none."""
-        with self._lock:
-            if self._reader is None:
-                self._reader = _load()
-            found = self._reader(pixels[:, :, ::-1])  # BGR, as OpenCV has it
+        if self._reader is None:
+            self._reader = _load()
+        found = self._reader(pixels[:, :, ::-1])  # BGR, as OpenCV has it
         return "\n".join(found.txts or ())
 
 
