@@ -25,7 +25,7 @@ import psutil  # type: ignore[import-untyped]
 from PIL import Image
 
 from kilonova.media.text import decoded, segments
-from tests.servers import NOVA, S3, Kilonova
+from tests.servers import S3, Kilonova, start_segmented
 
 WIDE, HIGH, RATE, SOUND = 1280, 720, 25, 48_000
 _MADE = 64.0  # seconds that are encoded, a whole number of AAC frames; longer films repeat them
@@ -105,20 +105,9 @@ def make_film(path: Path, seconds: float, grain: float) -> None:
 
 
 def start(client: Any, uri: str, **media: Any) -> str:
-    kind = next(iter(media))
-    arn: str = client.start_async_invoke(
-        modelId=NOVA,
-        modelInput={
-            "taskType": "SEGMENTED_EMBEDDING",
-            "segmentedEmbeddingParams": {
-                "embeddingPurpose": "GENERIC_INDEX",
-                "embeddingDimension": 1024,
-                kind: {**media[kind], "source": {"s3Location": {"uri": uri}}},
-            },
-        },
-        outputDataConfig={"s3OutputDataConfig": {"s3Uri": "s3://media/out"}},
-    )["invocationArn"]
-    return arn
+    ((kind, params),) = media.items()
+    params = {**params, "source": {"s3Location": {"uri": uri}}}
+    return str(start_segmented(client, "s3://media/out", {"embeddingDimension": 1024, kind: params}))
 
 
 def finished(client: Any, arn: str) -> None:

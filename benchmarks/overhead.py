@@ -23,7 +23,8 @@ from pathlib import Path
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
-from startup import free_port
+
+from kilonova.storage.local import free_port
 
 MODEL = "kilonova-mini"
 TEXTS = [

@@ -13,14 +13,8 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from socket import socket
 
-
-def free_port() -> int:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+from kilonova.storage.local import free_port
 
 
 def serve_once(model: str) -> float:

@@ -239,6 +239,20 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+def start_segmented(client: Any, output: str, params: dict[str, Any], **options: Any) -> str:
+    """SEGMENTED_EMBEDDING through boto3; the invocation's ARN."""
+    answer = client.start_async_invoke(
+        modelId=NOVA,
+        modelInput={
+            "taskType": "SEGMENTED_EMBEDDING",
+            "segmentedEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", **params},
+        },
+        outputDataConfig={"s3OutputDataConfig": {"s3Uri": output}},
+        **options,
+    )
+    return str(answer["invocationArn"])
+
+
 def invoke(client: Any, model: str = NOVA, **params: Any) -> dict[str, Any]:
     """SINGLE_EMBEDDING through boto3; the answer's body."""
     params = {"embeddingPurpose": "GENERIC_INDEX", **params}

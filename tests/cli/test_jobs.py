@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from kilonova.storage.local import endpoint
-from tests.servers import BIN, NOVA, clean_environment, free_port
+from tests.servers import BIN, clean_environment, free_port, start_segmented
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +60,9 @@ def start(environment: dict[str, str], text: str) -> str:
     s3 = session.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL_S3"])
     s3.put_object(Bucket="films", Key="a.txt", Body=text.encode())
     client = session.client("bedrock-runtime", endpoint_url=environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"])
-    answer = client.start_async_invoke(
-        modelId=NOVA,
-        modelInput={
-            "taskType": "SEGMENTED_EMBEDDING",
-            "segmentedEmbeddingParams": {
-                "embeddingPurpose": "GENERIC_INDEX",
-                "text": {
-                    "source": {"s3Location": {"uri": "s3://films/a.txt"}},
-                    "segmentationConfig": {"maxLengthChars": 800},
-                },
-            },
-        },
-        outputDataConfig={"s3OutputDataConfig": {"s3Uri": "s3://films/out"}},
-    )
-    return str(answer["invocationArn"])
+    source = {"s3Location": {"uri": "s3://films/a.txt"}}
+    params = {"text": {"source": source, "segmentationConfig": {"maxLengthChars": 800}}}
+    return start_segmented(client, "s3://films/out", params)
 
 
 def test_waiting_for_a_job(environment: dict[str, str]) -> None:

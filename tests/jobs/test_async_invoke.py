@@ -10,22 +10,13 @@ import numpy as np
 import pytest
 
 from tests import samples
-from tests.servers import NOVA, S3, Kilonova
+from tests.servers import NOVA, S3, Kilonova, start_segmented
 
 BUCKET = "media"
 
 
 def start(client: Any, params: dict[str, Any], prefix: str = "out", **options: Any) -> str:
-    answer = client.start_async_invoke(
-        modelId=NOVA,
-        modelInput={
-            "taskType": "SEGMENTED_EMBEDDING",
-            "segmentedEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", "embeddingDimension": 256, **params},
-        },
-        outputDataConfig={"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/{prefix}"}},
-        **options,
-    )
-    return str(answer["invocationArn"])
+    return start_segmented(client, f"s3://{BUCKET}/{prefix}", {"embeddingDimension": 256, **params}, **options)
 
 
 def wait(client: Any, arn: str, seconds: float = 60.0) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from kilonova.bulk.files import Listed
 from kilonova.bulk.parts import Row, Settings, write
 from kilonova.engine.engine import Engine
 from kilonova.jobs.pipeline import Line, Pipeline
-from kilonova.jobs.sources import reading_processes
+from kilonova.jobs.sources import check_size, reading_processes
 from kilonova.media import limits
 from kilonova.media.content import Modality
 from kilonova.media.sniff import format_of_name
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import KilonovaError, Unavailable, Validation
+from kilonova.wire.errors import KilonovaError, Unavailable
 from kilonova.wire.nova import malformed
 
 __all__ = ["Embedder", "Outcome"]
@@ -121,10 +121,7 @@ class Embedder:
 
     async def _lines(self, file: Listed) -> list[Line]:
         self._engine.require(file.modality)
-        if not file.info.size:
-            raise Validation("The file is empty.")
-        if file.info.size > (limit := limits.ASYNC_BYTES[file.modality]):
-            raise Validation(f"The file has {file.info.size:,} bytes; at most {limit:,} are taken.")
+        check_size(file.uri, file.info, file.modality)
         pipeline = Pipeline(self._engine, self._readers, self._params(file), file.info, 0, self._client)
         async with contextlib.aclosing(pipeline):
             return [line for segment in await pipeline.take(limits.TEXT_SEGMENTS + 1) for line in segment]

@@ -9,11 +9,9 @@ from typing import Any
 
 from kilonova.media.content import Modality
 from kilonova.media.sniff import modality_of_name
-from kilonova.storage.objects import ObjectInfo, patiently
-from kilonova.storage.s3 import explained
-from kilonova.wire.errors import Validation
+from kilonova.storage.objects import ObjectInfo, objects
 
-__all__ = ["Listed", "files", "objects", "split_prefix"]
+__all__ = ["Listed", "files"]
 
 _TEXTS = (".txt", ".md", ".csv", ".json", ".jsonl", ".html", ".htm", ".srt")
 
@@ -35,39 +33,6 @@ class Listed:
     def key(self) -> bytes:
         """This file's."""
         return self.digest(self.uri, self.info.etag)
-
-
-def split_prefix(uri: str) -> tuple[str, str]:
-    """Bucket and prefix of ``s3://bucket/prefix``; the prefix may be empty.
-
-    Raises:
-        Validation: no such URI.
-    """
-    scheme, _, rest = uri.partition("://")
-    bucket, _, prefix = rest.partition("/")
-    if scheme != "s3" or not bucket:
-        raise Validation(f"{uri!r} is no S3 URI.", "It must read s3://bucket/prefix/.")
-    return bucket, prefix
-
-
-def objects(client: Any, uri: str) -> Iterator[tuple[str, ObjectInfo]]:
-    """All objects under a prefix, in the order of their keys.
-
-    Raises:
-        Validation: the bucket does not exist or may not be listed.
-        Unavailable: S3 keeps failing.
-    """
-    bucket, prefix = split_prefix(uri)
-    going_on: dict[str, str] = {}
-    while True:
-        page = patiently(
-            lambda: explained(uri, client.list_objects_v2, Bucket=bucket, Prefix=prefix, **going_on)  # noqa: B023
-        )
-        for found in page.get("Contents", ()):
-            yield f"s3://{bucket}/{found['Key']}", ObjectInfo(int(found["Size"]), str(found["ETag"]))
-        if not page.get("IsTruncated"):
-            return
-        going_on = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def files(client: Any, uri: str) -> Iterator[Listed | None]:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kilonova.bulk.files import Listed, objects
+from kilonova.bulk.files import Listed
 from kilonova.models.card import Purpose
-from kilonova.storage.objects import ObjectFile, Target
+from kilonova.storage.objects import ObjectFile, Target, objects
 from kilonova.wire.errors import Validation
 
 __all__ = ["Row", "Settings", "done", "write"]
@@ -45,8 +45,7 @@ class Settings:
 
     def described(self) -> bytes:
         """What all parts of one output share, as their metadata says it."""
-        shared = {**asdict(self), "output": None, "purpose": str(self.purpose)}
-        return " ".join(f"{name}={value}" for name, value in shared.items() if value is not None).encode()
+        return " ".join(f"{name}={value}" for name, value in asdict(self).items() if name != "output").encode()
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,11 +20,11 @@ from kilonova.storage.s3 import S3Reader
 from kilonova.wire.errors import KilonovaError, Validation
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
     from kilonova.engine.engine import Embedding
 
-__all__ = ["embed", "progress_bar", "read_file"]
+__all__ = ["check_dimension", "embed", "progress_bar", "read_file"]
 
 _TABLE = 20  # inputs that a table of their cosines can show
 _AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
@@ -54,10 +54,7 @@ def embed(
 
         cut -f2 captions.tsv | kilonova embed --json -
     """
-    from kilonova.engine.matryoshka import DIMENSIONS
-
-    if dimension not in DIMENSIONS:
-        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
+    check_dimension(dimension)
     names = [line.rstrip("\n") for one in inputs for line in (sys.stdin if one == "-" else [one])]
     names = [name for name in names if name]
     if not names:
@@ -190,12 +187,21 @@ def _formats() -> str:
     return ", ".join(form for forms in FORMATS.values() for form in forms if form != "three_gp")
 
 
-def progress_bar(hidden: bool) -> Progress:
-    """A progress bar on standard error, with the time left; gone when it is done."""
+def check_dimension(dimension: int) -> None:
+    """Refuse a ``--dimension`` that Nova does not have."""
+    from kilonova.engine.matryoshka import DIMENSIONS
+
+    if dimension not in DIMENSIONS:
+        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
+
+
+def progress_bar(hidden: bool, *told: ProgressColumn) -> Progress:
+    """A progress bar on standard error, with the time left; gone when it is done. What stands between, how many of how
+    many by default, may be given."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), *(told or (MofNCompleteColumn(),)), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kilonova.cli.embed import check_dimension, progress_bar
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import KilonovaError
 
@@ -56,19 +57,17 @@ def embed_many(
 
         kilonova embed-many s3://archive/ --output s3://vectors/all --engine ray --ray-address ray://head:10001
     """
-    from kilonova.engine.matryoshka import DIMENSIONS
     from kilonova.models import registry
 
-    if dimension not in DIMENSIONS:
-        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
+    check_dimension(dimension)
     registry.card(model)  # a wrong name is told at once
     try:
         import pyarrow  # noqa: F401
     except ImportError:
         raise KilonovaError("Parquet files need pyarrow.", "Install it with: pip install 'kilonova[bulk]'.") from None
-    from kilonova.bulk.files import split_prefix
     from kilonova.bulk.parts import Settings
     from kilonova.bulk.run import here, on_ray
+    from kilonova.storage.s3 import split_prefix
 
     for uri in (source, output):
         split_prefix(uri)
@@ -92,27 +91,10 @@ def embed_many(
 
 
 def _bar(hidden: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[segments]:,} segments"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=hidden,
-        transient=True,
-    )
+    segments = TextColumn("{task.fields[segments]:,} segments")
+    return progress_bar(hidden, MofNCompleteColumn(), segments, TimeElapsedColumn())
 
 
 def _report(tally: Tally, output: str, as_json: bool) -> None:

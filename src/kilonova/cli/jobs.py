@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kilonova.cli.embed import progress_bar
 from kilonova.wire.errors import KilonovaError
 
 if TYPE_CHECKING:
@@ -190,18 +191,10 @@ class _Client:
 
 
 def _bar(hidden: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import TaskProgressColumn, TextColumn
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[segments]} segments {task.fields[speed]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=hidden,
+    return progress_bar(
+        hidden, TaskProgressColumn(), TextColumn("{task.fields[segments]} segments {task.fields[speed]}")
     )
 
 

@@ -23,7 +23,7 @@ from kilonova.wire.async_invoke import SegmentedEmbeddingParams
 from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import EmbeddingMode, EmbeddingType
 
-__all__ = ["Part", "explain", "parts", "reading_processes"]
+__all__ = ["Part", "check_size", "explain", "parts", "reading_processes"]
 
 _PIECE_SECONDS = 120.0  # a segment of 30 s of 8K film takes long to decode on few cores
 _TEXT_CHUNK = 1 << 20
@@ -98,6 +98,19 @@ class _Reader:
             self.child = None
         start = wanted.index * wanted.seconds
         return Piece(wanted.index, start, start + wanted.seconds, fault=f"The decoder {said}.")
+
+
+def check_size(uri: str, info: ObjectInfo, modality: Modality) -> None:
+    """Refuse a file that is empty or larger than is taken.
+
+    Raises:
+        Validation: it is.
+    """
+    limit = limits.ASYNC_BYTES[modality]
+    if info.size > limit:
+        raise Validation(f"{uri} has {info.size:,} bytes; at most {limit:,} are taken.", "Cut it into several files.")
+    if not info.size:
+        raise Validation(f"{uri} is empty.")
 
 
 async def parts(

@@ -24,7 +24,7 @@ from kilonova.jobs import metrics
 from kilonova.jobs.output import Files
 from kilonova.jobs.pipeline import Line, Pipeline
 from kilonova.jobs.records import Job, Records
-from kilonova.media import limits
+from kilonova.jobs.sources import check_size
 from kilonova.storage.objects import ObjectInfo, Target, describe
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import JobStatus
@@ -173,13 +173,7 @@ class _Run:
         self._runtime.wait_for(self._runtime.engine.ready())
         self._runtime.engine.check(kind)
         info = describe(self._runtime.client, self._place.uri, self._place.bucketOwner)
-        limit = limits.ASYNC_BYTES[kind]
-        if info.size > limit:
-            raise Validation(
-                f"{self._place.uri} has {info.size:,} bytes; at most {limit:,} are taken.", "Cut it into several files."
-            )
-        if not info.size:
-            raise Validation(f"{self._place.uri} is empty.")
+        check_size(self._place.uri, info, kind)
         self._runtime.records.begin(self._job.view.id)
         return info
 

@@ -20,7 +20,7 @@ import PIL.Image
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from kilonova.media import limits
+from kilonova.media import audio, limits
 from kilonova.media.content import Video
 from kilonova.wire.errors import Validation
 
@@ -59,7 +59,8 @@ class Frames:
         self._codec.skip_frame = (
             "NONREF"  # a frame that no other needs is a few hundredths of a second from one that is
         )
-        self._slots = _slots(index, seconds, 1.0 / rate)
+        self._width = 1.0 / rate  # of a slot
+        self._slots = _slots(index, seconds, self._width)
         self._slot = next(self._slots)
         self._group: list[Packet[Any]] = []
         self._held = 0
@@ -139,10 +140,10 @@ class Frames:
     def _choose(self, key: float, until: float, last: bool) -> None:
         """The times whose frames are wanted of a group."""
         while (slot := self._slot)[0] < until:
-            start, stop, first, width = slot
+            start, stop, first = slot
             if last:
                 stop = min(stop, until)
-                if stop - start < (SHORTEST if first else width / 2) and start > 0:
+                if stop - start < (SHORTEST if first else self._width / 2) and start > 0:
                     return
             middle = (start + stop) / 2
             if middle >= until:
@@ -176,7 +177,7 @@ class Frames:
                 self._shown(frame)
         except av.error.FFmpegError as error:
             time = self._time(packet) if packet is not None else self._stop
-            self._faults.append((time, error.strerror or str(error)))
+            self._faults.append((time, audio.reason(error)))
 
     def _shown(self, frame: av.VideoFrame) -> None:
         if frame.width * frame.height > limits.MAX_FRAME_PIXELS:
@@ -199,13 +200,13 @@ class Frames:
             self._taken.append((time, pixels))
 
 
-def _slots(index: int, seconds: float, width: float) -> Iterator[tuple[float, float, bool, float]]:
-    """Start, end, whether a segment begins there, and the width of a whole one. What is left at a segment's end is a
+def _slots(index: int, seconds: float, width: float) -> Iterator[tuple[float, float, bool]]:
+    """Start, end, and whether a segment begins there. What is left at a segment's end is a
     slot when it is at least half as long as the others."""
     while True:
         begin, place = index * seconds if index else 0.0, 0
         while not place or seconds - place * width >= width / 2:
-            yield begin + place * width, begin + min(seconds, (place + 1) * width), not place, width
+            yield begin + place * width, begin + min(seconds, (place + 1) * width), not place
             place += 1
         index += 1
 

@@ -6,15 +6,15 @@ import io
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kilonova.storage.s3 import explained, owned, split_uri
+from kilonova.storage.s3 import explained, owned, split_prefix, split_uri
 from kilonova.wire.errors import Unavailable
 
-__all__ = ["PART_BYTES", "ObjectFile", "ObjectInfo", "Target", "describe", "patiently"]
+__all__ = ["PART_BYTES", "ObjectFile", "ObjectInfo", "Target", "describe", "objects", "patiently"]
 
 #: S3 takes parts of at least 5 MiB, the last one excepted.
 PART_BYTES = 8 << 20
@@ -60,6 +60,26 @@ def describe(client: Any, uri: str, owner: str | None = None) -> ObjectInfo:
     bucket, key = split_uri(uri)
     found = patiently(lambda: explained(uri, client.head_object, Bucket=bucket, Key=key, **owned(owner)))
     return ObjectInfo(int(found["ContentLength"]), str(found["ETag"]))
+
+
+def objects(client: Any, uri: str) -> Iterator[tuple[str, ObjectInfo]]:
+    """All objects under a prefix, in the order of their keys.
+
+    Raises:
+        Validation: the bucket does not exist or may not be listed.
+        Unavailable: S3 keeps failing.
+    """
+    bucket, prefix = split_prefix(uri)
+    going_on: dict[str, str] = {}
+    while True:
+        page = patiently(
+            lambda: explained(uri, client.list_objects_v2, Bucket=bucket, Prefix=prefix, **going_on)  # noqa: B023
+        )
+        for found in page.get("Contents", ()):
+            yield f"s3://{bucket}/{found['Key']}", ObjectInfo(int(found["Size"]), str(found["ETag"]))
+        if not page.get("IsTruncated"):
+            return
+        going_on = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 class ObjectFile(io.RawIOBase):

@@ -9,7 +9,7 @@ from typing import Any
 
 from kilonova.wire.errors import KilonovaError, Unavailable, Validation
 
-__all__ = ["S3Reader", "connect", "explained", "owned", "split_uri"]
+__all__ = ["S3Reader", "connect", "explained", "owned", "split_prefix", "split_uri"]
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -18,11 +18,24 @@ def split_uri(uri: str) -> tuple[str, str]:
     Raises:
         Validation: no such URI.
     """
+    return _split(uri, "s3://bucket/key", key=True)
+
+
+def split_prefix(uri: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``; the prefix may be empty.
+
+    Raises:
+        Validation: no such URI.
+    """
+    return _split(uri, "s3://bucket/prefix/", key=False)
+
+
+def _split(uri: str, form: str, key: bool) -> tuple[str, str]:
     scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket or not key:
-        raise Validation(f"{uri!r} is no S3 URI.", "It must read s3://bucket/key.")
-    return bucket, key
+    bucket, _, name = rest.partition("/")
+    if scheme != "s3" or not bucket or (key and not name):
+        raise Validation(f"{uri!r} is no S3 URI.", f"It must read {form}.")
+    return bucket, name
 
 
 class S3Reader:
