@@ -32,16 +32,22 @@ _MADE = 64.0  # seconds that are encoded, a whole number of AAC frames; longer f
 
 
 class Usage:
-    """CPU time and memory of a process and its children while the block runs."""
+    """What a process and its children take while the block runs.
+
+    Attributes:
+        busy: share of the machine's cores that did not idle; the S3 server works on them, too.
+        own: share that the process and its children took.
+        peak, reader: bytes of memory, of all and of the largest reading process.
+    """
 
     def __init__(self, pid: int) -> None:
         self._process, self._stop = psutil.Process(pid), threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self.peak = self.reader = 0
-        self.busy = 0.0
+        self.busy = self.own = 0.0
 
     def __enter__(self) -> Self:
-        self._begin, self._cpu = time.perf_counter(), self._seconds()
+        self._begin, self._cpu, self._machine = time.perf_counter(), self._seconds(), psutil.cpu_times()
         self._thread.start()
         return self
 
@@ -51,7 +57,11 @@ class Usage:
         self._stop.set()
         self._thread.join()
         self.seconds = time.perf_counter() - self._begin
-        self.busy = (self._seconds() - self._cpu) / self.seconds / len(os.sched_getaffinity(0))
+        spent = [after - before for before, after in zip(self._machine, psutil.cpu_times(), strict=True)]
+        names = psutil.cpu_times()._fields
+        idle = sum(value for name, value in zip(names, spent, strict=True) if name in ("idle", "iowait"))
+        self.busy = 1 - idle / sum(spent)
+        self.own = (self._seconds() - self._cpu) / self.seconds / len(os.sched_getaffinity(0))
 
     def _tree(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
@@ -129,7 +139,10 @@ def film(options: argparse.Namespace) -> None:
             client = server.wait_ready().client()
             with Usage(server.process.pid) as usage:
                 finished(client, start(client, "s3://media/film.mp4", video={"format": "mp4", **_COMBINED}))
-    print(f"  {seconds / usage.seconds:.1f} s of film per second, cores {usage.busy:.0%} busy ({usage.seconds:.0f} s)")
+    print(
+        f"  {seconds / usage.seconds:.1f} s of film per second, cores {usage.busy:.0%} busy "
+        f"({usage.own:.0%} with Kilonova itself; {usage.seconds:.0f} s)"
+    )
     print(f"  peak memory: {usage.peak / 1e6:.0f} MB in all, {usage.reader / 1e6:.0f} MB in the reading process")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
@@ -32,7 +31,6 @@ def handler(sample_rate: str, frame_rate: str) -> Callable[[Wanted], Piece | Non
     import av
 
     av.logging.set_level(av.logging.PANIC)  # FFmpeg's complaints about a file go into the error, not our log
-    os.nice(10)  # the model goes first: its threads wait for each other, and a decoder in between makes them slow
     client = connect()
     opened: tuple[Wanted, ObjectFile, Segmenter] | None = None
 

@@ -61,8 +61,8 @@ class JobSettings:
 class Jobs:
     """Starts, finds and ends asynchronous invocations. Use as an async context manager inside the engine's.
 
-    DBOS and the database are loaded in the background, so that synchronous calls are served at once; asynchronous
-    ones wait for it.
+    DBOS and the database are loaded once the model is there (both at once would make synchronous calls wait
+    longer for their first answer); asynchronous calls wait for it.
     """
 
     def __init__(self, engine: Engine, settings: JobSettings) -> None:
@@ -151,6 +151,8 @@ class Jobs:
 
     async def _start_up(self) -> None:
         loop = asyncio.get_running_loop()
+        with contextlib.suppress(KilonovaError):  # jobs are kept, listed and cancelled without a model, too
+            await self._engine.ready()
         try:
             await asyncio.to_thread(self._load, loop)
         except KilonovaError:
