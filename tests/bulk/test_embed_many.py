@@ -101,6 +101,14 @@ def test_what_is_done_is_not_done_again(s3: S3, source: str) -> None:
     assert json.loads(third.stdout)["embedded"] == 2
 
 
+def test_output_within_the_source(s3: S3, source: str) -> None:
+    s3.client.put_object(Bucket="media", Key=f"{source.removeprefix('s3://media/')}/in/out/我的.txt", Body=b"my own")
+    inside = ["--output", f"{source}/in/out"]  # the last of two counts
+    first, second = (json.loads(run(s3, source, *inside).stdout) for _ in range(2))
+    assert (first["listed"], first["embedded"], first["otherFiles"]) == (7, 6, 1)
+    assert (second["listed"], second["alreadyThere"], second["otherFiles"]) == (7, 6, 1)
+
+
 def test_other_settings_need_another_output(s3: S3, source: str) -> None:
     run(s3, source)
     refused = run(s3, source, "--dimension", "384")

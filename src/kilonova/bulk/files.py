@@ -35,10 +35,13 @@ class Listed:
         return self.digest(self.uri, self.info.etag)
 
 
-def files(client: Any, uri: str) -> Iterator[Listed | None]:
-    """The files under a prefix; None for one whose ending says nothing that can be embedded."""
+def files(client: Any, uri: str, output: str) -> Iterator[Listed | None]:
+    """The files under a prefix, without the parts written to ``output``; None for one whose ending says nothing that
+    can be embedded."""
     for name, info in objects(client, uri):
         if name.endswith("/") and not info.size:
             continue  # what consoles make to show a folder
+        if name.startswith(f"{output}/") and name.endswith(".parquet"):
+            continue
         modality = Modality.TEXT if name.lower().endswith(_TEXTS) else modality_of_name(name)
         yield Listed(name, info, modality) if modality is not None else None

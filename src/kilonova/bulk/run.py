@@ -54,12 +54,10 @@ def _new(source: str, settings: Settings, tally: Tally) -> Iterator[Listed]:
     """The files that are still to be embedded."""
     client = connect()
     known = done(client, settings)
-    for file in files(client, source):
+    for file in files(client, source, settings.output):
         tally.listed += 1
         if file is None:
             tally.strange += 1
-        elif file.uri.startswith(f"{settings.output}/"):
-            tally.listed -= 1  # our own parts
         elif file.key in known:
             tally.known += 1
         else:
