@@ -1,0 +1,113 @@
+"""The contract of a vector store. Shared tests hold every store to it (``tests/stores``)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection as Several
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from kilonova.stores.filter import Filter
+
+__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore"]
+
+
+class Metric(StrEnum):
+    """How vectors are compared."""
+
+    COSINE = "cosine"
+    DOT = "dot"
+    EUCLID = "euclid"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a collection was made with: its name, the model and length of its vectors, and how they are compared."""
+
+    name: str
+    model: str
+    dimension: int
+    metric: Metric = Metric.COSINE
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A vector float32 [dimension] under an id, what is known of it (JSON values), and the words that BM25 finds it by.
+
+    Stores that compare by cosine may give the vector back at length one.
+    """
+
+    id: str
+    vector: np.ndarray
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A point that was found: by ``score`` where higher is better, by ``distance`` where lower is."""
+
+    id: str
+    payload: Mapping[str, Any]
+    score: float | None = None
+    distance: float | None = None
+
+
+class VectorStore(ABC):
+    """Collections of points. Methods may be called from any thread; those that are given a name raise ``NotFound``
+    where no collection has it, ``Unavailable`` where the store cannot be reached or another process owns it."""
+
+    @abstractmethod
+    def create(self, collection: Collection) -> None:
+        """Make an empty collection. Raises ``Validation`` where there is one of that name."""
+
+    @abstractmethod
+    def drop(self, name: str) -> None:
+        """Delete a collection and everything in it."""
+
+    @abstractmethod
+    def collections(self) -> list[Collection]:
+        """All collections, by name."""
+
+    @abstractmethod
+    def upsert(self, name: str, points: Sequence[Point]) -> None:
+        """Write points, all of them or none; those of known ids are replaced. Lasting when this returns."""
+
+    @abstractmethod
+    def delete(self, name: str, ids: Several[str]) -> None:
+        """Delete points; unknown ids are passed over."""
+
+    @abstractmethod
+    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+        """All points, or those that a filter lets through, in an order of the store's; without ``vectors`` theirs are
+        empty."""
+
+    @abstractmethod
+    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+        """The points of these ids that there are, in the order asked for."""
+
+    @abstractmethod
+    def count(self, name: str, where: Filter | None = None) -> int:
+        """How many points there are."""
+
+    @abstractmethod
+    def nearest(
+        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Match]:
+        """The ``k`` points nearest to a vector, best first; ``exact`` compares with every point."""
+
+    @abstractmethod
+    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
+        """The ``k`` points whose words fit best by BM25, best first; none that share no word."""
+
+    @abstractmethod
+    def optimize(self, name: str) -> None:
+        """Build the index after much was written; searching works before, too, only slower."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything."""

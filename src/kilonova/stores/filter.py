@@ -1,0 +1,239 @@
+"""Conditions on payloads: a small tree that each store translates, and the language people write it in.
+
+year >= 2020 and (camera = "X100" or not exists camera) and modality in (image, video)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kilonova.wire.errors import Validation
+
+__all__ = ["And", "Compare", "Exists", "Filter", "In", "Not", "Or", "Value", "all_of", "matches", "parse"]
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A field stands in ``relation`` (``=``, ``<``, ``<=``, ``>`` or ``>=``) to a value. Strings are put in order as
+    points in time, ``2024-05-01`` or longer. A list in the payload fits when one of its values does."""
+
+    field: str
+    relation: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class In:
+    """A field has one of these values."""
+
+    field: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Exists:
+    """A field is there and not empty."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class Not:
+    """The contrary; what lacks the field passes."""
+
+    part: Filter
+
+
+@dataclass(frozen=True)
+class And:
+    """Every part."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """Any part."""
+
+    parts: tuple[Filter, ...]
+
+
+Filter = Compare | In | Exists | Not | And | Or
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<sign><=|>=|!=|<|>|=|\(|\)|,)"""
+    r"""|(?P<word>[^\s()<>=!,"']+))"""
+)
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_EXAMPLE = 'For example: year >= 2020 and camera = "X100".'
+_DEEPEST = 50
+
+
+def all_of(*filters: Filter | None) -> Filter | None:
+    """One filter for several, of which some may be missing."""
+    parts = tuple(one for one in filters if one is not None)
+    return And(parts) if len(parts) > 1 else (parts[0] if parts else None)
+
+
+def moment(value: Value) -> datetime:
+    """A string as a point in time; without a zone it is in UTC.
+
+    Raises:
+        Validation: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise Validation(f"{value!r} has no order.", "Compare numbers, or dates like 2024-05-01.") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def matches(where: Filter, payload: Mapping[str, Any]) -> bool:
+    """Whether a payload passes, for stores that cannot ask themselves."""
+    match where:
+        case And(parts):
+            return all(matches(part, payload) for part in parts)
+        case Or(parts):
+            return any(matches(part, payload) for part in parts)
+        case Not(part):
+            return not matches(part, payload)
+        case Exists(field):
+            return payload.get(field) not in (None, [])
+        case In(field, values):
+            return any(matches(Compare(field, "=", value), payload) for value in values)
+        case Compare(field, relation, value):
+            found = payload.get(field)
+            return any(_stands(one, relation, value) for one in (found if isinstance(found, list) else [found]))
+
+
+def _stands(found: Any, relation: str, value: Value) -> bool:
+    if isinstance(value, str) != isinstance(found, str) or found is None:
+        return False
+    if isinstance(found, bool) != isinstance(value, bool):
+        return False
+    if relation == "=":
+        return bool(found == value)
+    if isinstance(value, str):
+        try:
+            found, value = moment(found).timestamp(), moment(value).timestamp()
+        except Validation:
+            return False
+    return bool({"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[relation])
+
+
+def parse(text: str) -> Filter:
+    """A filter from what a person wrote.
+
+    Raises:
+        Validation: it cannot be understood; the message says where.
+    """
+    return _Parser(text).whole()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text, self._place, self._depth = text.rstrip(), 0, 0
+
+    def whole(self) -> Filter:
+        found = self._or()
+        if self._place < len(self._text):
+            raise self._fault("and, or, or the end")
+        return found
+
+    def _or(self) -> Filter:
+        parts = [self._and()]
+        while self._take("or"):
+            parts.append(self._and())
+        return Or(tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def _and(self) -> Filter:
+        parts = [self._not()]
+        while self._take("and"):
+            parts.append(self._not())
+        return And(tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def _not(self) -> Filter:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise Validation(f"The filter is nested more than {_DEEPEST} deep.")
+        try:
+            if self._take("not"):
+                return Not(self._not())
+            if self._take("("):
+                found = self._or()
+                self._need(")")
+                return found
+            if self._take("exists"):
+                return Exists(self._name())
+            return self._condition()
+        finally:
+            self._depth -= 1
+
+    def _condition(self) -> Filter:
+        name = self._name()
+        if self._take("in"):
+            self._need("(")
+            values = [self._value()]
+            while self._take(","):
+                values.append(self._value())
+            self._need(")")
+            return In(name, tuple(values))
+        relation = next((sign for sign in ("<=", ">=", "!=", "<", ">", "=") if self._take(sign)), None)
+        if relation is None:
+            raise self._fault("=, !=, <, <=, >, >= or in")
+        value = self._value()
+        if relation == "!=":
+            return Not(Compare(name, "=", value))
+        if relation != "=" and isinstance(value, str):
+            moment(value)
+        return Compare(name, relation, value)
+
+    def _name(self) -> str:
+        found = self._next()
+        if found is None or found["sign"]:
+            raise self._fault("the name of a field")
+        self._place = found.end()
+        return found["word"] or _unquoted(found["string"])
+
+    def _value(self) -> Value:
+        found = self._next()
+        if found is None or found["sign"]:
+            raise self._fault("a value")
+        self._place = found.end()
+        if found["string"]:
+            return _unquoted(found["string"])
+        word: str = found["word"]
+        if word.lower() in ("true", "false"):
+            return word.lower() == "true"
+        if number := _NUMBER.fullmatch(word):
+            return float(word) if number[1] else int(word)
+        return word
+
+    def _next(self) -> re.Match[str] | None:
+        return _TOKEN.match(self._text, self._place)
+
+    def _take(self, wanted: str) -> bool:
+        found = self._next()
+        if found is None or (found["sign"] or (found["word"] or "").lower()) != wanted:
+            return False
+        self._place = found.end()
+        return True
+
+    def _need(self, wanted: str) -> None:
+        if not self._take(wanted):
+            raise self._fault(wanted)
+
+    def _fault(self, wanted: str) -> Validation:
+        found = self._text[self._place :].strip()
+        where = f"before {found[:20]!r}" if found else "at its end"
+        return Validation(f"The filter {self._text!r} lacks {wanted} {where}.", _EXAMPLE)
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
