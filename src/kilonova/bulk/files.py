@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kilonova.media.content import Modality
-from kilonova.media.sniff import modality_of_name
+from kilonova.media.sniff import TEXTS, modality_of_name
 from kilonova.storage.objects import ObjectInfo, objects
 
 __all__ = ["Listed", "files"]
-
-_TEXTS = (".txt", ".md", ".csv", ".json", ".jsonl", ".html", ".htm", ".srt")
 
 
 @dataclass(frozen=True)
@@ -43,5 +41,5 @@ def files(client: Any, uri: str, output: str) -> Iterator[Listed | None]:
             continue  # what consoles make to show a folder
         if name.startswith(f"{output}/") and name.endswith(".parquet"):
             continue
-        modality = Modality.TEXT if name.lower().endswith(_TEXTS) else modality_of_name(name)
+        modality = Modality.TEXT if name.lower().endswith(TEXTS) else modality_of_name(name)
         yield Listed(name, info, modality) if modality is not None else None

@@ -10,26 +10,17 @@ from typing import Any
 import numpy as np
 
 from kilonova._process.pool import Children
-from kilonova.engine.engine import Embedding, Engine
+from kilonova.engine.engine import Engine
+from kilonova.engine.patience import embed_patiently
 from kilonova.jobs.sources import Part, explain, parts
-from kilonova.media.content import Content, Encoded, Modality
+from kilonova.media.content import Modality
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import (
-    KilonovaError,
-    ModelFailed,
-    ModelNotReady,
-    ModelTimeout,
-    Throttled,
-    Unavailable,
-    Validation,
-)
+from kilonova.wire.errors import KilonovaError, Unavailable, Validation
 
 __all__ = ["Line", "Pipeline"]
 
 _AHEAD = 12  # segments read or embedded before they are asked for
-# A full queue or a model that starts again is waited for, five minutes in all; what the model fails on, it gets twice.
-_WAITS, _TRIES = 64, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +116,10 @@ class Pipeline:
         if part.content is None:
             return self._failed(part, "INVALID_CONTENT", part.fault)
         try:
-            found = await self._embed(part.content)
+            params = self._params
+            found = await embed_patiently(
+                self._engine, part.content, params.embeddingPurpose, params.embeddingDimension
+            )
         except KilonovaError as error:
             if isinstance(error, Unavailable):
                 raise  # no segment will fare better
@@ -140,24 +134,3 @@ class Pipeline:
     @staticmethod
     def _failed(part: Part, reason: str, message: str) -> Line:
         return Line(str(part.kind), part.metadata, part.position, part.length, None, reason, message)
-
-    async def _embed(self, content: Content | Encoded) -> Embedding:
-        waits = failures = 0
-        while True:
-            try:
-                found = await self._engine.embed(
-                    content, self._params.embeddingPurpose, self._params.embeddingDimension
-                )
-            except (Throttled, ModelNotReady):
-                waits += 1
-                if waits == _WAITS:
-                    raise
-                await asyncio.sleep(min(5.0, 0.25 * 2.0**waits))
-            except (ModelFailed, ModelTimeout):
-                failures += 1
-                if failures == _TRIES:
-                    raise
-                await self._engine.ready()
-            else:
-                assert found is not None  # the sound of a film is its own content here
-                return found

@@ -1,22 +1,23 @@
-"""What runs in a reading process: long media from S3, a segment at a time."""
+"""What runs in a reading process: long media from S3 or a disk, a segment at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from kilonova.media.content import Modality
 from kilonova.media.segments import Piece, Segmenter
-from kilonova.storage.objects import ObjectFile, ObjectInfo
-from kilonova.storage.s3 import connect
+from kilonova.storage.files import open_file
+from kilonova.storage.objects import ObjectInfo
 
 __all__ = ["Wanted", "handler"]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A segment of a file: ``info`` says of which state of the object, ``seconds`` how long segments are."""
+    """A segment of a file, an object of S3 or a path: ``info`` says of which state of it, ``seconds`` how long segments
+    are."""
 
     uri: str
     owner: str | None
@@ -31,8 +32,7 @@ def handler(sample_rate: str, frame_rate: str) -> Callable[[Wanted], Piece | Non
     import av
 
     av.logging.set_level(av.logging.PANIC)  # FFmpeg's complaints about a file go into the error, not our log
-    client = connect()
-    opened: tuple[Wanted, ObjectFile, Segmenter] | None = None
+    opened: tuple[Wanted, BinaryIO, Segmenter] | None = None
 
     def piece(wanted: Wanted) -> Piece | None:
         nonlocal opened
@@ -41,10 +41,8 @@ def handler(sample_rate: str, frame_rate: str) -> Callable[[Wanted], Piece | Non
             if opened is not None:
                 opened[1].close()
                 opened = None
-            file = ObjectFile(client, wanted.uri, wanted.info, wanted.owner)
-            segmenter = Segmenter(
-                cast(BinaryIO, file), wanted.modality, wanted.seconds, float(frame_rate), int(sample_rate)
-            )
+            file = open_file(wanted.uri, wanted.info, wanted.owner)
+            segmenter = Segmenter(file, wanted.modality, wanted.seconds, float(frame_rate), int(sample_rate))
             opened = (file_of, file, segmenter)
         return opened[2].piece(wanted.index)
 

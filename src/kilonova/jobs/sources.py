@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from kilonova.wire.async_invoke import SegmentedEmbeddingParams
 from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import EmbeddingMode, EmbeddingType
 
-__all__ = ["Part", "check_size", "explain", "parts", "reading_processes"]
+__all__ = ["Part", "check_size", "explain", "parts", "pieces", "reading_processes"]
 
 _PIECE_SECONDS = 120.0  # a segment of 30 s of 8K film takes long to decode on few cores
 _TEXT_CHUNK = 1 << 20
@@ -124,9 +124,9 @@ async def parts(
     """
     if params.text is not None:
         with ObjectFile(client, params.location.uri, info, params.location.bucketOwner) as file:
-            pieces = _text(file, params.location.uri, params.text.segmentationConfig.maxLengthChars)
+            texts = _text(file, params.location.uri, params.text.segmentationConfig.maxLengthChars)
             number = read = 0
-            while (segment := await asyncio.to_thread(next, pieces, None)) is not None:
+            while (segment := await asyncio.to_thread(next, texts, None)) is not None:
                 read += len(segment.value.encode())
                 if number >= first:
                     metadata = {
@@ -144,7 +144,11 @@ async def parts(
             picture = Encoded(Modality.IMAGE, data, params.image.format, params.image.detailLevel)
             yield [Part(EmbeddingType.IMAGE, {"segmentIndex": 0}, 1, 1, picture)]
     else:
-        async with contextlib.aclosing(_media(params, info, first, readers)) as found:
+        media = params.audio or params.video
+        assert media is not None
+        seconds = float(media.segmentationConfig.durationSeconds)
+        wanted = Wanted(params.location.uri, params.location.bucketOwner, info, params.modality, seconds, first)
+        async with contextlib.aclosing(pieces(wanted, readers)) as found:
             async for piece in found:
                 yield _split(piece, params)
 
@@ -160,24 +164,25 @@ def _text(file: ObjectFile, uri: str, longest: int) -> Iterator[Segment]:
         yield segment
 
 
-async def _media(
-    params: SegmentedEmbeddingParams, info: ObjectInfo, first: int, readers: Children
-) -> AsyncGenerator[Piece]:
-    place = params.location
-    media = params.audio or params.video
-    assert media is not None
-    seconds, index, faulty = float(media.segmentationConfig.durationSeconds), first, 0
+async def pieces(first: Wanted, readers: Children) -> AsyncGenerator[Piece]:
+    """Segments of sound or film, from one on.
+
+    Raises:
+        Validation: nothing of the file can be embedded, or it has too many segments.
+        Unavailable: S3 keeps failing.
+    """
+    wanted, faulty = first, 0
     with _Reader(readers) as reader:
         while True:
-            piece = await reader.piece(Wanted(place.uri, place.bucketOwner, info, params.modality, seconds, index))
+            piece = await reader.piece(wanted)
             if piece is None:
                 return
             # a decoder that dies on one segment after the other would do so for ever: nothing says where the end is
             faulty = faulty + 1 if piece.film is None and piece.sound is None and reader.child is None else 0
             if faulty > 3:
-                raise Validation(f"{place.uri} cannot be decoded from {piece.start:g} s on: {piece.fault}")
+                raise Validation(f"{first.uri} cannot be decoded from {piece.start:g} s on: {piece.fault}")
             yield piece
-            index += 1
+            wanted = replace(wanted, index=wanted.index + 1)
 
 
 def _split(piece: Piece, params: SegmentedEmbeddingParams) -> list[Part]:

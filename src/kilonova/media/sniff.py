@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kilonova.media.content import Modality
 
-__all__ = ["FORMATS", "format_of_name", "modality_of_name", "sniff"]
+__all__ = ["FORMATS", "TEXTS", "format_of_name", "modality_of_name", "sniff"]
 
 #: Format names of the wire contract by modality, with the spellings that SDKs send.
 FORMATS: dict[Modality, tuple[str, ...]] = {
@@ -12,6 +12,9 @@ FORMATS: dict[Modality, tuple[str, ...]] = {
     Modality.AUDIO: ("mp3", "wav", "ogg", "flac", "m4a"),
     Modality.VIDEO: ("mp4", "mov", "mkv", "webm", "flv", "mpeg", "mpg", "wmv", "3gp", "three_gp"),
 }
+
+#: Endings of files that are read as text.
+TEXTS = (".txt", ".md", ".csv", ".json", ".jsonl", ".html", ".htm", ".srt")
 
 _NAMES = {name: name for names in FORMATS.values() for name in names} | {"jpg": "jpeg", "oga": "ogg", "opus": "ogg"}
 

@@ -9,29 +9,55 @@ from __future__ import annotations
 import unicodedata
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import regex
 
-__all__ = ["query_weights", "terms", "weights"]
+__all__ = ["coverage", "query_weights", "terms", "weights"]
 
 _K1, _B = 1.2, 0.75
 _USUAL = 100  # terms of a usual text: a page or a segment has some hundreds, a photograph's name and place a dozen
+# Articles, prepositions and the like in languages with many readers: a query's other words say what is wanted.
+_WORDS = """
+    a an and are as at be by for from how i in is it its of on or that the there this to was what when where which who
+    why will with you your
+    das dem den der des die ein eine einer für im ist mit oder und von wie zu
+    au aux dans de des du en est et il la le les ou pour que qui sur un une
+    como con da di do e el los las no o os para por um uma y che gli lo
+    в и как на не по с что
+"""
+_COMMON = frozenset(_WORDS.split())
 # These are written without blanks between words.
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}々ー]"
 _RUNS = regex.compile(rf"(?P<unspaced>{_UNSPACED}+)|(?P<word>[[\p{{L}}\p{{M}}]--{_UNSPACED}]+|\p{{N}}+)", regex.V1)
 
 
 def terms(text: str) -> list[str]:
-    """The words of a text, folded; where a script has no blanks, every two neighbouring characters and each alone."""
+    """The words of a text, folded; where a script has no blanks, every character and every two neighbours."""
     found: list[str] = []
-    for run in _RUNS.finditer(unicodedata.normalize("NFKC", text).casefold()):
+    for run in _runs(text):
         if run["word"]:
             found.append(run["word"])
         else:
-            characters = run["unspaced"]
-            found += characters
-            found += [characters[place : place + 2] for place in range(len(characters) - 1)]
+            found += [*run["unspaced"], *_pairs(run["unspaced"])]
     return found
+
+
+def _asked(text: str) -> list[str]:
+    """What a query looks for: no words that every text has, and pairs of characters where there are two."""
+    found: list[str] = []
+    for run in _runs(text):
+        found += [run["word"]] if run["word"] else (_pairs(run["unspaced"]) or [run["unspaced"]])
+    return [term for term in found if term not in _COMMON] or found
+
+
+def _runs(text: str) -> Iterator[Any]:
+    return _RUNS.finditer(unicodedata.normalize("NFKC", text).casefold())  # type: ignore[no-any-return]
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[place : place + 2] for place in range(len(run) - 1)]
 
 
 def weights(text: str) -> dict[int, float]:
@@ -43,7 +69,13 @@ def weights(text: str) -> dict[int, float]:
 
 def query_weights(text: str) -> dict[int, float]:
     """Weights by hashed term of a text that is looked for."""
-    return dict.fromkeys(map(_key, terms(text)), 1.0)
+    return dict.fromkeys(map(_key, _asked(text)), 1.0)
+
+
+def coverage(query: str, text: str) -> float:
+    """The share of what a query asks for that a text has, 0 to 1."""
+    wanted = set(_asked(query))
+    return len(wanted.intersection(terms(text))) / max(len(wanted), 1)
 
 
 def _key(term: str) -> int:

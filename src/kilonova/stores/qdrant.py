@@ -181,7 +181,12 @@ class QdrantEdge(VectorStore):
             return []
         query = edge.Query.Nearest(edge.SparseVector(list(wanted), list(wanted.values())), using="text")
         found = self._ask(self._opened(name), query, k, where, None)
-        return [_match(one, far=False) for one in found if one.score > 0]
+        return [
+            Match(name, payload, one.score, text=words)
+            for one in found
+            if one.score > 0
+            for name, words, payload in (_own(one.payload),)
+        ]
 
     def optimize(self, name: str) -> None:
         self._opened(name).shard.optimize()

@@ -1,0 +1,160 @@
+"""``kilonova search``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kilonova.cli.embed import read_file
+from kilonova.media.content import Detail, Encoded, Modality, Text
+from kilonova.wire.errors import Validation
+
+if TYPE_CHECKING:
+    from kilonova.search.query import Hit, Query
+
+__all__ = ["search"]
+
+
+def search(
+    text: Annotated[list[str] | None, typer.Argument(help="What is looked for, in words of any language.")] = None,
+    image: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this image.")] = None,
+    audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this sound, at most 30 s.")] = None,
+    video: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this film, at most 30 s.")] = None,
+    document: Annotated[
+        list[str] | None, typer.Option(metavar="FILE[#PAGE]", help="Like this page of a PDF, the first by default.")
+    ] = None,
+    unlike: Annotated[list[str] | None, typer.Option("--not", help="Not like this: words.")] = None,
+    within: Annotated[str, typer.Option("--in", help="Kinds: text, document, image, audio, video.")] = "",
+    where: Annotated[str, typer.Option(help="A filter: 'year >= 2020 and camera = \"X100\"'.")] = "",
+    k: Annotated[int, typer.Option("-k", help="Hits at most.", min=1, max=1_000)] = 10,
+    mode: Annotated[str, typer.Option(help="hybrid, dense (by vectors) or words (BM25).")] = "hybrid",
+    least: Annotated[float | None, typer.Option("--min-score", help="Similarity that a hit must have.")] = None,
+    diversity: Annotated[float, typer.Option(help="0 to 1: how unlike each other hits shall be.", min=0, max=1)] = 0.0,
+    good: Annotated[list[str] | None, typer.Option(metavar="ID", help="More like this hit.")] = None,
+    bad: Annotated[list[str] | None, typer.Option(metavar="ID", help="Less like this hit.")] = None,
+    every: Annotated[bool, typer.Option("--segments", help="Each segment by itself, not one hit for a file.")] = False,
+    exact: Annotated[bool, typer.Option(help="Compare with every vector instead of asking the index.")] = False,
+    collection: Annotated[str, typer.Option("--collection", "-c", help="Where.")] = "files",
+    data: Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The hits as JSON, with ids and all that is known.")] = False,
+) -> None:
+    """Search what `kilonova index` has indexed, by words, images, sounds, films, pages, or several at once.
+
+    **Examples**
+
+        kilonova search "日落海滩"
+
+        kilonova search --image cat.jpg --not people --in image,video
+
+        kilonova search "annual revenue" --in document --where 'year >= 2020' -k 5
+
+        kilonova search "harbour" --audio gulls.wav --json
+    """
+    from kilonova.search import local
+    from kilonova.search.query import Mode, Query
+    from kilonova.stores.filter import parse
+
+    if mode not in list(Mode):
+        raise typer.BadParameter(f"{mode!r} is none of {', '.join(Mode)}.", param_hint="--mode")
+    words = " ".join(text or [])
+    wanted: list[tuple[Any, float]] = [(Text(words), 1.0)] if words else []
+    for names, modality in ((image, Modality.IMAGE), (audio, Modality.AUDIO), (video, Modality.VIDEO)):
+        wanted += [(_media(name, modality), 1.0) for name in names or []]
+    wanted += [(_page(name), 1.0) for name in document or []]
+    wanted += [(Text(one), -0.5) for one in unlike or []]
+    if not any(weight > 0 for _, weight in wanted):
+        raise typer.BadParameter("Nothing is looked for.", param_hint="TEXT, --image, --audio, --video or --document")
+    query = Query(
+        wanted,
+        kinds=_kinds(within),
+        where=parse(where) if where else None,
+        k=k,
+        mode=Mode(mode),
+        least=least,
+        diversity=diversity,
+        grouped=not every,
+        good=good or (),
+        bad=bad or (),
+        exact=exact,
+    )
+    with local.store(data) as store:
+        hits = asyncio.run(local.search(store, local.find(store, collection), query))
+        if as_json:
+            print(json.dumps([_plain(hit) for hit in hits], ensure_ascii=False, indent=1))
+        else:
+            _table(hits, query)
+    if not hits:
+        raise typer.Exit(1)
+
+
+def _kinds(text: str) -> tuple[Any, ...]:
+    from kilonova.search.files import Kind
+
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if strange := [name for name in found if name not in list(Kind)]:
+        raise typer.BadParameter(f"{strange[0]!r} is none of {', '.join(Kind)}.", param_hint="--in")
+    return tuple(map(Kind, found))
+
+
+def _media(name: str, modality: Modality) -> Encoded:
+    if not Path(name).is_file():
+        raise Validation(f"There is no file {name}.")
+    found = read_file(name, Detail.STANDARD)
+    if not isinstance(found, Encoded) or found.modality is not modality:
+        said = found.modality if isinstance(found, Encoded) else Modality.TEXT
+        raise Validation(f"{name} is no {modality}; it is {said}.")
+    return found
+
+
+def _page(name: str) -> Any:
+    from kilonova.media.document import pages
+
+    path, _, number = name.partition("#")
+    index = int(number) - 1 if number.isdigit() else 0
+    return next(pages(Path(path), range(index, index + 1)))
+
+
+def _plain(hit: Hit) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": hit.id, "score": round(hit.score, 6)}
+    for name, value in (("similarity", hit.similarity), ("distance", hit.distance)):
+        if value is not None:
+            found[name] = round(value, 6)
+    return {**found, "payload": dict(hit.payload), "moments": list(hit.moments)}
+
+
+def place(found: Any) -> str:
+    """Where in a file: page 3, 0:01:05, character 800, or nothing."""
+    if "page" in found:
+        return f"page {found['page']}"
+    if found.get("kind", "") == "text":
+        return f"character {found['start']:,}" if found["start"] else ""
+    if "start" not in found:
+        return ""
+    minutes, seconds = divmod(int(found["start"]), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
+
+
+def _table(hits: list[Hit], query: Query) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    table = Table("", "score", "similarity", "kind", "file", "where", "words")
+    for rank, hit in enumerate(hits, 1):
+        payload = hit.payload
+        places = dict.fromkeys(place({"kind": payload.get("kind", ""), **one}) for one in (payload, *hit.moments))
+        value = hit.similarity if hit.similarity is not None else hit.distance
+        table.add_row(
+            str(rank),
+            f"{hit.score:.4f}",
+            f"{value:.3f}" if value is not None else "",
+            str(payload.get("kind", "")),
+            Plain(str(payload.get("name", hit.id))),
+            Plain(", ".join(one for one in places if one)),
+            Plain(str(payload.get("snippet") or payload.get("description") or payload.get("title") or "")[:60]),
+        )
+    Console().print(table if hits else "Nothing was found.")

@@ -1,0 +1,1 @@
+"""Folders of media in, ranked hits out: ingest, queries, fusion, voting."""

@@ -1,0 +1,137 @@
+"""What lies in folders and under S3 prefixes, and what kind of thing each file is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kilonova.media.content import Modality
+from kilonova.media.sniff import TEXTS, modality_of_name
+from kilonova.storage.objects import ObjectInfo, objects
+from kilonova.storage.s3 import connect
+from kilonova.wire.errors import Validation
+
+__all__ = ["File", "Kind", "kind_of", "resolve", "under", "walk"]
+
+
+class Kind(StrEnum):
+    """What people search for and by: Nova's modalities, and documents."""
+
+    TEXT = "text"
+    DOCUMENT = "document"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+_KINDS = {modality: Kind(str(modality)) for modality in Modality}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that can be indexed.
+
+    Attributes:
+        uri: absolute path or ``s3://bucket/key``.
+        kind: by its name.
+        info: its state: size, and ETag or time of its last change.
+        sidecar: uri and state of a JSON file beside it that says more of it, ``photo.jpg.json``.
+    """
+
+    uri: str
+    kind: Kind
+    info: ObjectInfo
+    sidecar: tuple[str, ObjectInfo] | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the uri."""
+        return self.uri.rpartition("/")[2]
+
+
+def kind_of(name: str) -> Kind | None:
+    """By a file name's ending, None for one that cannot be indexed."""
+    lower = name.lower()
+    if lower.endswith(".pdf"):
+        return Kind.DOCUMENT
+    if lower.endswith(TEXTS):
+        return Kind.TEXT
+    modality = modality_of_name(name)
+    return _KINDS[modality] if modality is not None else None
+
+
+def under(uri: str, root: str) -> bool:
+    """Whether a file is the root or lies in it."""
+    return uri == root or uri.startswith(root if root.endswith("/") else f"{root}/")
+
+
+def walk(roots: Sequence[str], strange: Callable[[str], None]) -> Iterator[File]:
+    """The files of folders, S3 prefixes and single paths, in order. Hidden files and folders are left out, links to
+    folders are not followed.
+
+    Args:
+        roots: as ``resolve`` gives them.
+        strange: told the uri of every file that cannot be indexed.
+
+    Raises:
+        Validation: a root cannot be listed.
+    """
+    for root in roots:
+        if root.startswith("s3://"):
+            yield from _classified(list(_objects(root)), strange)
+        elif Path(root).is_dir():
+            for folder, folders, names in os.walk(root):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                found = [(f"{folder}/{name}", info) for name in sorted(names) if (info := _info(Path(folder) / name))]
+                yield from _classified(found, strange)
+        elif info := _info(Path(root)):
+            yield from _classified([(root, info)], strange)
+
+
+def resolve(paths: Sequence[str]) -> list[str]:
+    """Paths as ``walk`` wants them: absolute, and there.
+
+    Raises:
+        Validation: one is not there.
+    """
+    roots = []
+    for path in paths:
+        if path.startswith("s3://"):
+            roots.append(path)
+            continue
+        found = Path(path).expanduser().resolve()
+        if not found.exists():
+            raise Validation(f"There is no {path}.", "Name files, folders, or s3://bucket/prefix.")
+        roots.append(str(found))
+    return roots
+
+
+def _info(path: Path) -> ObjectInfo | None:
+    try:
+        found = path.stat()
+    except OSError:  # gone meanwhile, or a link to nothing
+        return None
+    return ObjectInfo(found.st_size, str(found.st_mtime_ns))
+
+
+def _objects(root: str) -> Iterator[tuple[str, ObjectInfo]]:
+    for uri, info in objects(connect(), root):
+        if not uri.endswith("/"):  # what consoles make to show a folder
+            yield uri, info
+
+
+def _classified(found: list[tuple[str, ObjectInfo]], strange: Callable[[str], None]) -> Iterator[File]:
+    states = dict(found)
+    for uri, info in found:
+        name = uri.rpartition("/")[2]
+        if name.startswith(".") or (name.endswith(".json") and uri.removesuffix(".json") in states):
+            continue
+        kind = kind_of(name)
+        if kind is None:
+            strange(uri)
+            continue
+        beside = f"{uri}.json"
+        yield File(uri, kind, info, (beside, states[beside]) if beside in states else None)

@@ -1,0 +1,273 @@
+"""From a query of any kind to ranked hits.
+
+Cosines of a query with texts and with pictures do not have one scale, so where several kinds are searched each cosine
+is measured against what the query has with a sample of its kind: (cosine - mean) / standard deviation. What is found
+by vector and what is found by words is fused by reciprocal rank; what has only some of the words counts less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from kilonova.engine.engine import Engine
+from kilonova.media.content import Content, Encoded, Text
+from kilonova.models.card import Purpose
+from kilonova.search.files import Kind
+from kilonova.search.fusion import diverse, reciprocal_rank, rocchio
+from kilonova.stores.base import Collection, Match, Metric, VectorStore
+from kilonova.stores.filter import Compare, Filter, In, all_of
+from kilonova.stores.lexical import coverage
+from kilonova.wire.errors import NotFound, Validation
+
+__all__ = ["Hit", "Mode", "Query", "Searcher", "purpose"]
+
+_DEPTH = 100  # candidates of each list, at least
+_SAMPLE = 400  # points of a kind that a cosine is measured against
+_LEAST = 8  # fewer say little
+_ALIKE = ((Kind.TEXT, Kind.DOCUMENT), (Kind.IMAGE, Kind.VIDEO), (Kind.AUDIO,))
+_MOMENTS = 3
+
+_PURPOSES = {
+    Kind.TEXT: Purpose.TEXT_RETRIEVAL,
+    Kind.DOCUMENT: Purpose.DOCUMENT_RETRIEVAL,
+    Kind.IMAGE: Purpose.IMAGE_RETRIEVAL,
+    Kind.AUDIO: Purpose.AUDIO_RETRIEVAL,
+    Kind.VIDEO: Purpose.VIDEO_RETRIEVAL,
+}
+
+
+class Mode(StrEnum):
+    """How hits are found: by vectors, by words (BM25), or by both."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    WORDS = "words"
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        wanted: contents and their weights; a weight below zero is what hits should not be like.
+        vector: of the collection's dimension, instead of contents.
+        kinds: which kinds of files are searched; () is all.
+        where: a filter on payloads.
+        k: hits at most.
+        mode: how they are found. Words are taken from the wanted texts.
+        least: cosine that a hit must have at least.
+        diversity: 0 to 1, see ``fusion.diverse``.
+        grouped: one hit for each file, with its best moments.
+        good, bad: ids of points that earlier hits were right or wrong in.
+        exact: compare with every point instead of asking the index.
+    """
+
+    wanted: Sequence[tuple[Content | Encoded, float]] = ()
+    vector: np.ndarray | None = None
+    kinds: tuple[Kind, ...] = ()
+    where: Filter | None = None
+    k: int = 10
+    mode: Mode = Mode.HYBRID
+    least: float | None = None
+    diversity: float = 0.0
+    grouped: bool = True
+    good: Sequence[str] = ()
+    bad: Sequence[str] = ()
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A file or a point that was found.
+
+    Attributes:
+        id: of its best point.
+        score: what it is ranked by; higher is better.
+        similarity: cosine or dot product with the query, None where only words found it.
+        distance: the same where the collection compares by Euclid's distance; lower is better.
+        payload: of its best point.
+        moments: the other points of its file that were found, best first: their ids, scores and places.
+    """
+
+    id: str
+    score: float
+    payload: Mapping[str, Any]
+    similarity: float | None = None
+    distance: float | None = None
+    moments: Sequence[Mapping[str, Any]] = field(default=())
+
+
+def purpose(kinds: Sequence[Kind]) -> Purpose:
+    """What a query's vector is for, by what is searched."""
+    return _PURPOSES[kinds[0]] if len(kinds) == 1 else Purpose.GENERIC_RETRIEVAL
+
+
+class Searcher:
+    """Searches the collections of a store with a model."""
+
+    def __init__(self, store: VectorStore, engine: Engine) -> None:
+        self._store, self._engine = store, engine
+        self._samples: dict[str, tuple[int, dict[Kind, np.ndarray]]] = {}
+
+    async def search(self, collection: Collection, query: Query) -> list[Hit]:
+        """The hits, best first.
+
+        Raises:
+            Validation: nothing is asked for, or the model cannot embed it.
+            NotFound: no point has an id of ``good`` or ``bad``.
+        """
+        vector = await self._vector(collection, query)
+        words = " ".join(item.value for item, weight in query.wanted if isinstance(item, Text) and weight > 0)
+        if query.mode is Mode.WORDS and not words:
+            raise Validation("There are no words to look for.", "Give a text, or search by vectors.")
+        return await asyncio.to_thread(self._found, collection, query, vector, words)
+
+    async def _vector(self, collection: Collection, query: Query) -> np.ndarray | None:
+        if query.vector is not None:
+            mixed = query.vector
+        elif not query.wanted:
+            raise Validation("Nothing is looked for.", "Give a text or a file.")
+        elif query.mode is Mode.WORDS:
+            return None
+        else:
+            aim = purpose(query.kinds)
+            found = await asyncio.gather(
+                *(self._engine.embed(item, aim, collection.dimension) for item, _ in query.wanted)
+            )
+            mixed = np.zeros(collection.dimension, np.float32)
+            for embedding, (_, weight) in zip(found, query.wanted, strict=True):
+                assert embedding is not None  # only the sound of a film can be missing
+                mixed += np.float32(weight) * embedding.vector
+            if not np.linalg.norm(mixed) > 0:
+                raise Validation("What is wanted and what is not cancel each other.")
+            mixed /= np.linalg.norm(mixed)
+        if query.good or query.bad:
+            marked = await asyncio.to_thread(self._vectors, collection.name, [*query.good, *query.bad])
+            mixed = rocchio(mixed, [marked[one] for one in query.good], [marked[one] for one in query.bad])
+        return mixed
+
+    def _vectors(self, name: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        found = {point.id: point.vector for point in self._store.get(name, ids)}
+        if missing := [one for one in ids if one not in found]:
+            raise NotFound(f"There is no point {missing[0]} in {name}.", "Take ids from hits.")
+        return found
+
+    def _found(self, collection: Collection, query: Query, vector: np.ndarray | None, words: str) -> list[Hit]:
+        depth = max(_DEPTH, 5 * query.k)
+        dense = self._dense(collection, query, vector, depth) if vector is not None else {}
+        matches = {name: match for name, (match, _) in dense.items()}
+        scores = {name: score for name, (_, score) in dense.items()}
+        if words and query.mode is not Mode.DENSE:
+            where = all_of(query.where, _of(query.kinds))
+            spoken = self._store.lexical(collection.name, words, depth, where)
+            scores = {one.id: one.score or 0.0 for one in spoken} if query.mode is Mode.WORDS else scores
+            if query.mode is Mode.HYBRID and spoken:
+                fitting = {one.id: coverage(words, one.text) ** 2 for one in spoken}
+                scores = reciprocal_rank([dict.fromkeys(dense, 1.0), fitting])
+            matches = {one.id: one for one in spoken} | matches
+        if query.least is not None:
+            scores = {name: score for name, score in scores.items() if _similar(dense, name) >= query.least}
+        if query.diversity > 0:
+            names = list(scores)[: 5 * query.k]
+            vectors = {name: one / max(np.linalg.norm(one), 1e-12) for name, one in
+                       self._vectors(collection.name, names).items()}  # fmt: skip
+            order = diverse({name: scores[name] for name in names}, vectors, depth, query.diversity)
+        else:
+            order = list(scores)
+        hits = []
+        for name in order:
+            found = dense[name][0] if name in dense else None
+            hits.append(
+                Hit(
+                    name,
+                    scores[name],
+                    matches[name].payload,
+                    found.score if found is not None else None,
+                    found.distance if found is not None else None,
+                )
+            )
+        return (_grouped(hits) if query.grouped else hits)[: query.k]
+
+    def _dense(
+        self, collection: Collection, query: Query, vector: np.ndarray, depth: int
+    ) -> dict[str, tuple[Match, float]]:
+        """What is near, best first, with what it is ranked by."""
+        samples = self._sampled(collection) if len(query.kinds) != 1 else {}
+        kinds = [kind for kind in query.kinds or samples if kind in samples]
+        if len(kinds) < 2 or collection.metric is Metric.EUCLID:
+            where = all_of(query.where, _of(query.kinds))
+            found = self._store.nearest(collection.name, vector, depth, where, exact=query.exact)
+            return {one.id: (one, one.score if one.score is not None else -(one.distance or 0.0)) for one in found}
+        ranked: list[tuple[Match, float]] = []
+        for kind in kinds:
+            where = all_of(query.where, _of((kind,)))
+            usual = samples[kind] @ vector
+            mean, spread = float(usual.mean()), max(float(usual.std()), 1e-6)
+            found = self._store.nearest(collection.name, vector, depth, where, exact=query.exact)
+            ranked += [(one, ((one.score or 0.0) - mean) / spread) for one in found]
+        return {one.id: (one, score) for one, score in sorted(ranked, key=lambda pair: -pair[1])}
+
+    def _sampled(self, collection: Collection) -> dict[Kind, np.ndarray]:
+        """Some vectors of each kind that there is, taken again when the collection has grown by half."""
+        count = self._store.count(collection.name)
+        then, samples = self._samples.get(collection.name, (0, {}))
+        if then and then * 2 / 3 <= count <= then * 3 / 2:
+            return samples
+        own = {}
+        for kind in Kind:
+            found = list(islice(self._store.scroll(collection.name, _of((kind,))), _SAMPLE))
+            if found:
+                own[kind] = np.stack([point.vector for point in found])
+        samples = {kind: _enough(kind, own) for kind in own}
+        self._samples[collection.name] = (count, samples)
+        return samples
+
+
+def _of(kinds: Sequence[Kind]) -> Filter | None:
+    if not kinds:
+        return None
+    return Compare("kind", "=", str(kinds[0])) if len(kinds) == 1 else In("kind", tuple(map(str, kinds)))
+
+
+def _enough(kind: Kind, own: Mapping[Kind, np.ndarray]) -> np.ndarray:
+    """A kind's sample, or where it is small that of the kinds like it, or of all."""
+    family = next(family for family in _ALIKE if kind in family)
+    pool: list[np.ndarray] = []
+    for kinds in ((kind,), family, tuple(own)):
+        pool = [own[one] for one in kinds if one in own]
+        if sum(map(len, pool)) >= _LEAST:
+            break
+    return np.concatenate(pool)
+
+
+def _similar(dense: Mapping[str, tuple[Match, float]], name: str) -> float:
+    return (dense[name][0].score or 0.0) if name in dense else -np.inf
+
+
+def _grouped(hits: Sequence[Hit]) -> list[Hit]:
+    """One hit for each file; points without a file stand for themselves."""
+    of: dict[str, list[Hit]] = {}
+    for hit in hits:
+        of.setdefault(str(hit.payload.get("uri", hit.id)), []).append(hit)
+    return [
+        Hit(
+            best.id,
+            best.score,
+            best.payload,
+            best.similarity,
+            best.distance,
+            [
+                {"id": one.id, "score": one.score}
+                | {name: one.payload[name] for name in ("start", "end", "page", "snippet") if name in one.payload}
+                for one in others[:_MOMENTS]
+            ],
+        )
+        for best, *others in of.values()
+    ]

@@ -1,0 +1,30 @@
+"""Lists put together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kilonova.search.fusion import diverse, reciprocal_rank, rocchio
+
+
+def test_reciprocal_rank() -> None:
+    scores = reciprocal_rank([{"a": 1.0, "b": 1.0}, {"b": 1.0, "c": 0.5}])
+    assert list(scores) == ["b", "a", "c"]
+    assert np.allclose(list(scores.values()), [1 / 62 + 1 / 61, 1 / 61, 0.5 / 62])
+    assert reciprocal_rank([{}, {}]) == {}
+
+
+def test_diversity_prefers_what_is_unlike_the_first() -> None:
+    vectors = {"a": np.array([1.0, 0.0]), "a2": np.array([1.0, 0.0]), "b": np.array([0.0, 1.0])}
+    scores = {"a": 1.0, "a2": 0.99, "b": 0.5}
+    assert diverse(scores, vectors, 3, 0.0) == ["a", "a2", "b"]
+    assert diverse(scores, vectors, 2, 0.6) == ["a", "b"]
+    assert diverse({}, {}, 2, 0.5) == []
+
+
+def test_rocchio_moves_to_the_good_and_from_the_bad() -> None:
+    query, good, bad = np.eye(3, dtype=np.float32)
+    moved = rocchio(query, [good], [bad])
+    assert np.isclose(np.linalg.norm(moved), 1)
+    assert moved @ good > 0 > moved @ bad
+    assert np.allclose(rocchio(query, [], []), query)
