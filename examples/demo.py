@@ -1,4 +1,5 @@
-"""`make demo`: start a server, embed texts, pictures and sounds through plain boto3 code, search them with words.
+"""`make demo`: start a server, embed texts, pictures and sounds through plain boto3 code, search them with words; then
+index a folder with files of all five kinds and search that.
 
 Nothing in `embed` below knows of Kilonova: it is code written for Amazon Nova on Bedrock.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 import boto3
 import numpy as np
+import sample_folder  # beside this file
 from rich.console import Console
 from rich.table import Table
 
@@ -48,6 +50,7 @@ QUERIES = (
     "手机充一次电能用多久？",
     "how long does the train from Beijing take",
 )
+SEARCHED = ("a horse", "狗在海边", "帆船", "how much did revenue grow?", "singing voices")
 MEDIA = Path(__file__).with_name("media")
 
 
@@ -79,7 +82,18 @@ def main() -> None:
         finally:
             server.terminate()
             server.wait()
+    index_and_search(kilonova)
     print('Start it yourself: .venv/bin/kilonova serve    Point your code at it: eval "$(.venv/bin/kilonova env)"')
+
+
+def index_and_search(kilonova: str) -> None:
+    """What a user types in a shell."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "media"
+        sample_folder.write(folder, ITEMS)
+        for arguments in (["index", str(folder)], *(["search", query, "-k", "5"] for query in SEARCHED)):
+            print(f"\n$ kilonova {' '.join(arguments)}", flush=True)
+            subprocess.run([kilonova, *arguments, "--data", f"{home}/data"], check=True)
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:

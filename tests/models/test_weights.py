@@ -11,7 +11,7 @@ CARD = Path(__file__).parents[2] / "weights/kilonova-mini/MODEL_CARD.md"
 
 
 def files() -> list[Path]:
-    return sorted(path for path in weights_folder().iterdir() if path.suffix in (".onnx", ".model"))
+    return sorted(path for path in weights_folder().iterdir() if path.suffix in (".onnx", ".model", ".npz"))
 
 
 def test_sizes() -> None:

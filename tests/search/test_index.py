@@ -246,3 +246,17 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
     done = kilonova(tmp_path, "index", str(tmp_path / "nowhere"))
     assert done.returncode == 1
     assert "There is no" in done.stderr
+
+
+def test_collections_are_listed_and_deleted(tmp_path: Path, folder: Path) -> None:
+    assert "There is no collection" in kilonova(tmp_path, "collections", "list").stdout
+    index(tmp_path, str(folder / "说明.txt"), "--collection", "笔记")
+    (one,) = json.loads(kilonova(tmp_path, "collections", "list", "--json").stdout)
+    assert (one["name"], one["model"], one["dimension"], one["metric"]) == ("笔记", "fake", 256, "cosine")
+    assert one["vectors"] > 3
+    assert "笔记" in kilonova(tmp_path, "collections", "list").stdout
+    assert "is deleted" in kilonova(tmp_path, "collections", "drop", "笔记", "--yes").stdout
+    done = kilonova(tmp_path, "collections", "drop", "笔记", "--yes")
+    assert done.returncode == 1
+    assert "no collection 笔记" in done.stderr
+    assert (folder / "说明.txt").exists()

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import doctor, embed, embed_many, env, eval, index, jobs, models, search, serve, up
+from kilonova.cli import collections, doctor, embed, embed_many, env, eval, index, jobs, models, search, serve, up
 from kilonova.wire.errors import KilonovaError
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ for command in (up.up, serve.serve, env.env, embed.embed, index.index, search.se
     app.command()(command)
 app.command("embed-many")(embed_many.embed_many)
 app.command("eval")(eval.evaluate)
+app.add_typer(collections.app, name="collections")
 app.add_typer(jobs.app, name="jobs")
 
 

@@ -45,6 +45,8 @@ class ModelCard:
         best_for: one line for whoever chooses between models.
         sample_rate: Hz of the sound it wants.
         frame_rate: frames per second of film it wants.
+        background: ``package:file`` of vectors of usual texts, images and sounds, see ``models.background``; "" where
+            there is none.
     """
 
     id: str
@@ -60,6 +62,7 @@ class ModelCard:
     prompts: Mapping[Purpose, str] = field(default_factory=lambda: MappingProxyType({}))
     sample_rate: int = 32_000
     frame_rate: float = 1.0
+    background: str = ""
 
     def dimension_note(self, dimension: int) -> str:
         """How a vector of that length comes about: "trained", "untrained prefix" or "padded with zeros"."""

@@ -24,6 +24,7 @@ MINI = ModelCard(
     max_tokens=8192,
     languages="about 100, Chinese and English among them",
     frame_rate=0.6,
+    background="kilonova_mini:background.npz",
     best_for="starting at once on any machine: no download, no GPU; move up when fine detail or speech matters",
     prompts=MappingProxyType(_E5_PROMPTS),
 )

@@ -1,7 +1,8 @@
 """From a query of any kind to ranked hits.
 
 Cosines of a query with texts and with pictures do not have one scale, so where several kinds are searched each cosine
-is measured against what the query has with a sample of its kind: (cosine - mean) / standard deviation. What is found
+is measured against those that the query has with usual things of its kind: (cosine - mean) / standard deviation. What
+these things are the model says (``models.background``), or else a sample of the collection. What is found
 by vector and what is found by words is fused by reciprocal rank; what has only some of the words counts less.
 """
 
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from kilonova.engine.engine import Engine
-from kilonova.media.content import Content, Encoded, Text
+from kilonova.media.content import Content, Encoded, Modality, Text
+from kilonova.models.background import background
 from kilonova.models.card import Purpose
 from kilonova.search.files import Kind
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio
@@ -34,6 +36,13 @@ _LEAST = 8  # fewer say little
 _ALIKE = ((Kind.TEXT, Kind.DOCUMENT), (Kind.IMAGE, Kind.VIDEO), (Kind.AUDIO,))
 _MOMENTS = 3
 
+_MEANT = {
+    Kind.TEXT: Modality.TEXT,
+    Kind.DOCUMENT: Modality.TEXT,
+    Kind.IMAGE: Modality.IMAGE,
+    Kind.VIDEO: Modality.IMAGE,
+    Kind.AUDIO: Modality.AUDIO,
+}
 _PURPOSES = {
     Kind.TEXT: Purpose.TEXT_RETRIEVAL,
     Kind.DOCUMENT: Purpose.DOCUMENT_RETRIEVAL,
@@ -215,17 +224,19 @@ class Searcher:
         return {one.id: (one, score) for one, score in sorted(ranked, key=lambda pair: -pair[1])}
 
     def _sampled(self, collection: Collection) -> dict[Kind, np.ndarray]:
-        """Some vectors of each kind that there is, taken again when the collection has grown by half."""
+        """What cosines are measured against, for each kind that there is: the model's own background, or a sample of
+        the collection. Looked at again when the collection has changed by half."""
         count = self._store.count(collection.name)
         then, samples = self._samples.get(collection.name, (0, {}))
         if then and then * 2 / 3 <= count <= then * 3 / 2:
             return samples
+        usual = background(self._engine.card, collection.dimension)
         own = {}
         for kind in Kind:
-            found = list(islice(self._store.scroll(collection.name, _of((kind,))), _SAMPLE))
-            if found:
-                own[kind] = np.stack([point.vector for point in found])
-        samples = {kind: _enough(kind, own) for kind in own}
+            some = islice(self._store.scroll(collection.name, _of((kind,))), 1 if usual else _SAMPLE)
+            if found := [point.vector for point in some]:
+                own[kind] = np.stack(found)
+        samples = {kind: usual.get(_MEANT[kind], own[kind]) if usual else _enough(kind, own) for kind in own}
         self._samples[collection.name] = (count, samples)
         return samples
 

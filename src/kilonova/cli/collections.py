@@ -1,0 +1,72 @@
+"""``kilonova collections``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="What `kilonova index` made: list it, delete it.")
+Data = Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")]
+
+
+@app.command("list")
+def show(
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List collections: their vectors, model and dimension.
+
+    **Examples**
+
+        kilonova collections list
+
+        kilonova collections list --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from kilonova.search import local
+
+    with local.store(data) as store:
+        found = [(one, store.count(one.name)) for one in store.collections()]
+    if as_json:
+        rows = [
+            {"name": one.name, "vectors": count, "model": one.model, "dimension": one.dimension, "metric": one.metric}
+            for one, count in found
+        ]
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    if not found:
+        print("There is no collection. Make one: kilonova index FOLDER")
+        return
+    table = Table("collection", "vectors", "model", "dimension", "compared by")
+    for one, count in found:
+        table.add_row(one.name, f"{count:,}", one.model, f"{one.dimension:,}", str(one.metric))
+    Console().print(table)
+
+
+@app.command()
+def drop(
+    name: Annotated[str, typer.Argument(help="Which collection.")],
+    data: Data = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a collection. The files it was made from are not touched.
+
+    **Examples**
+
+        kilonova collections drop photos
+    """
+    from kilonova.search import local
+
+    with local.store(data) as store:
+        local.find(store, name)
+        if not yes:
+            typer.confirm(f"Delete {name} with {store.count(name):,} vectors?", abort=True)
+        store.drop(name)
+    print(f"{name} is deleted.")
