@@ -24,7 +24,7 @@ def kilonova(
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "env", "embed", "models", "doctor", "index", "search"])
+@pytest.mark.parametrize("command", ["serve", "env", "embed", "models", "doctor", "index", "search", "classify"])
 def test_help_has_examples(command: str) -> None:
     done = kilonova(command, "--help")
     assert done.returncode == 0

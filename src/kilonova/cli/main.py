@@ -7,7 +7,21 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import collections, doctor, embed, embed_many, env, eval, index, jobs, models, search, serve, up
+from kilonova.cli import (
+    classify,
+    collections,
+    doctor,
+    embed,
+    embed_many,
+    env,
+    eval,
+    index,
+    jobs,
+    models,
+    search,
+    serve,
+    up,
+)
 from kilonova.wire.errors import KilonovaError
 
 __all__ = ["app", "main"]
@@ -19,7 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Text, images, audio and video as vectors of one space, behind Amazon Nova's API, on your own machine.",
 )
-for command in (up.up, serve.serve, env.env, embed.embed, index.index, search.search, models.models, doctor.doctor):
+for command in (
+    up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, models.models,
+    doctor.doctor,
+):  # fmt: skip
     app.command()(command)
 app.command("embed-many")(embed_many.embed_many)
 app.command("eval")(eval.evaluate)

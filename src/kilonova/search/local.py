@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from kilonova.engine.engine import Engine
+from kilonova.media.content import Encoded, Text
 from kilonova.models import registry
 from kilonova.search import files
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Settings
-from kilonova.search.query import Hit, Query, Searcher
+from kilonova.search.query import Hit, Mode, Query, Searcher, of
 from kilonova.server import identity
 from kilonova.stores.base import Collection, VectorStore
+from kilonova.stores.filter import Exists, all_of
 from kilonova.stores.qdrant import QdrantEdge
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["collection", "find", "folder", "index_once", "keep_indexing", "search", "store"]
+__all__ = ["collection", "find", "folder", "index_once", "keep_indexing", "neighbours", "search", "store"]
 
 
 def folder(data: Path | None) -> Path:
@@ -116,3 +118,19 @@ async def search(store: VectorStore, collection: Collection, query: Query) -> li
     async with Engine(collection.model) as engine:
         await engine.ready()
         return await Searcher(store, engine).search(collection, query)
+
+
+async def neighbours(
+    store: VectorStore, collection: Collection, contents: Sequence[Text | Encoded], field: str, k: int
+) -> list[list[Hit]]:
+    """For each content the nearest files of its own kind that have a field; of all kinds where none of its own has."""
+    async with Engine(collection.model) as engine:
+        await engine.ready()
+        searcher, labelled = Searcher(store, engine), Exists(field)
+        found = []
+        for content in contents:
+            own = (files.Kind(str(content.modality)),)
+            kinds = own if await asyncio.to_thread(store.count, collection.name, all_of(labelled, of(own))) else ()
+            query = Query([(content, 1.0)], kinds=kinds, where=labelled, k=k, mode=Mode.DENSE)
+            found.append(await searcher.search(collection, query))
+    return found

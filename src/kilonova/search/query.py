@@ -28,7 +28,7 @@ from kilonova.stores.filter import Compare, Filter, In, all_of
 from kilonova.stores.lexical import coverage
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["Hit", "Mode", "Query", "Searcher", "purpose"]
+__all__ = ["Hit", "Mode", "Query", "Searcher", "of", "purpose"]
 
 _DEPTH = 100  # candidates of each list, at least
 _SAMPLE = 400  # points of a kind that a cosine is measured against
@@ -174,7 +174,7 @@ class Searcher:
         matches = {name: match for name, (match, _) in dense.items()}
         scores = {name: score for name, (_, score) in dense.items()}
         if words and query.mode is not Mode.DENSE:
-            where = all_of(query.where, _of(query.kinds))
+            where = all_of(query.where, of(query.kinds))
             spoken = self._store.lexical(collection.name, words, depth, where)
             scores = {one.id: one.score or 0.0 for one in spoken} if query.mode is Mode.WORDS else scores
             if query.mode is Mode.HYBRID and spoken:
@@ -211,12 +211,12 @@ class Searcher:
         samples = self._sampled(collection) if len(query.kinds) != 1 else {}
         kinds = [kind for kind in query.kinds or samples if kind in samples]
         if len(kinds) < 2 or collection.metric is Metric.EUCLID:
-            where = all_of(query.where, _of(query.kinds))
+            where = all_of(query.where, of(query.kinds))
             found = self._store.nearest(collection.name, vector, depth, where, exact=query.exact)
             return {one.id: (one, one.score if one.score is not None else -(one.distance or 0.0)) for one in found}
         ranked: list[tuple[Match, float]] = []
         for kind in kinds:
-            where = all_of(query.where, _of((kind,)))
+            where = all_of(query.where, of((kind,)))
             usual = samples[kind] @ vector
             mean, spread = float(usual.mean()), max(float(usual.std()), 1e-6)
             found = self._store.nearest(collection.name, vector, depth, where, exact=query.exact)
@@ -233,7 +233,7 @@ class Searcher:
         usual = background(self._engine.card, collection.dimension)
         own = {}
         for kind in Kind:
-            some = islice(self._store.scroll(collection.name, _of((kind,))), 1 if usual else _SAMPLE)
+            some = islice(self._store.scroll(collection.name, of((kind,))), 1 if usual else _SAMPLE)
             if found := [point.vector for point in some]:
                 own[kind] = np.stack(found)
         samples = {kind: usual.get(_MEANT[kind], own[kind]) if usual else _enough(kind, own) for kind in own}
@@ -241,7 +241,8 @@ class Searcher:
         return samples
 
 
-def _of(kinds: Sequence[Kind]) -> Filter | None:
+def of(kinds: Sequence[Kind]) -> Filter | None:
+    """The filter that lets these kinds through; None for ()."""
     if not kinds:
         return None
     return Compare("kind", "=", str(kinds[0])) if len(kinds) == 1 else In("kind", tuple(map(str, kinds)))
