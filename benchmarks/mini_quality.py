@@ -299,7 +299,7 @@ def films(options: argparse.Namespace) -> list[Line]:
 
 
 def documents(options: argparse.Namespace) -> list[Line]:
-    """Fifty questions written by hand to the pages of two manuals, in English and Chinese; every third page is a scan."""
+    """Fifty questions written by hand to the pages of an English and a Chinese manual; every third page is a scan."""
     manuals = {
         "en": next(sources.debian(options.work, "debian-reference-en").rglob("*.pdf")),
         "zh": next(sources.debian(options.work, "debian-reference-zh-cn").rglob("*.pdf")),

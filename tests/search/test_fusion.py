@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from kilonova.search.fusion import diverse, reciprocal_rank, rocchio
+from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
 
 
 def test_reciprocal_rank() -> None:
-    scores = reciprocal_rank([{"a": 1.0, "b": 1.0}, {"b": 1.0, "c": 0.5}])
+    scores = reciprocal_rank([["a", "b"], ["b", "c"]])
     assert list(scores) == ["b", "a", "c"]
-    assert np.allclose(list(scores.values()), [1 / 62 + 1 / 61, 1 / 61, 0.5 / 62])
-    assert reciprocal_rank([{}, {}]) == {}
+    assert np.allclose(list(scores.values()), [1 / 62 + 1 / 61, 1 / 61, 1 / 62])
+    assert reciprocal_rank([[], []]) == {}
+
+
+def test_words_lift_what_they_fit() -> None:
+    assert weighted({"a": 3.0, "b": 1.5, "c": 0.0}, {"b": 8.0, "c": 4.0}) == {"b": 3.5, "a": 3.0, "c": 1.0}
+    assert weighted({"a": 1.0}, {}) == {"a": 1.0}
 
 
 def test_diversity_prefers_what_is_unlike_the_first() -> None:

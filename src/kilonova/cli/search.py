@@ -32,6 +32,7 @@ def search(
     where: Annotated[str, typer.Option(help="A filter: 'year >= 2020 and camera = \"X100\"'.")] = "",
     k: Annotated[int, typer.Option("-k", help="Hits at most.", min=1, max=1_000)] = 10,
     mode: Annotated[str, typer.Option(help="hybrid, dense (by vectors) or words (BM25).")] = "hybrid",
+    fusion: Annotated[str, typer.Option(help="How hybrid puts both together: weights, or ranks (RRF).")] = "weights",
     least: Annotated[float | None, typer.Option("--min-score", help="Similarity that a hit must have.")] = None,
     diversity: Annotated[float, typer.Option(help="0 to 1: how unlike each other hits shall be.", min=0, max=1)] = 0.0,
     good: Annotated[list[str] | None, typer.Option(metavar="ID", help="More like this hit.")] = None,
@@ -55,11 +56,13 @@ def search(
         kilonova search "harbour" --audio gulls.wav --json
     """
     from kilonova.search import local
-    from kilonova.search.query import Mode, Query
+    from kilonova.search.query import Fusion, Mode, Query
     from kilonova.stores.filter import parse
 
     if mode not in list(Mode):
         raise typer.BadParameter(f"{mode!r} is none of {', '.join(Mode)}.", param_hint="--mode")
+    if fusion not in list(Fusion):
+        raise typer.BadParameter(f"{fusion!r} is none of {', '.join(Fusion)}.", param_hint="--fusion")
     words = " ".join(text or [])
     wanted: list[tuple[Any, float]] = [(Text(words), 1.0)] if words else []
     for names, modality in ((image, Modality.IMAGE), (audio, Modality.AUDIO), (video, Modality.VIDEO)):
@@ -74,6 +77,7 @@ def search(
         where=parse(where) if where else None,
         k=k,
         mode=Mode(mode),
+        fusion=Fusion(fusion),
         least=least,
         diversity=diversity,
         grouped=not every,

@@ -7,21 +7,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["diverse", "reciprocal_rank", "rocchio"]
+__all__ = ["diverse", "reciprocal_rank", "rocchio", "weighted"]
 
+_WORDS = 2.0  # of 0.3 to 2 the best recall@5 and MRR on the Debian FAQ in five languages
 _K = 60  # Cormack, Clarke and Büttcher, Reciprocal Rank Fusion, SIGIR 2009
 
 
-def reciprocal_rank(lists: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Scores by id, best first: the sum of weight / (60 + rank) over the lists that have it.
-
-    Args:
-        lists: each best first, with a weight for every id.
-    """
+def reciprocal_rank(lists: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Scores by id, best first: the sum of 1 / (60 + rank) over the lists, each best first, that have it."""
     scores: dict[str, float] = defaultdict(float)
     for ranked in lists:
-        for rank, (name, weight) in enumerate(ranked.items(), 1):
-            scores[name] += weight / (_K + rank)
+        for rank, name in enumerate(ranked, 1):
+            scores[name] += 1 / (_K + rank)
+    return dict(sorted(scores.items(), key=lambda found: -found[1]))
+
+
+def weighted(dense: Mapping[str, float], words: Mapping[str, float]) -> dict[str, float]:
+    """Scores by id, best first: standard deviations of a similarity, and twice the share of the best BM25 score."""
+    best = max(words.values(), default=0.0) or 1.0
+    scores = {name: score + _WORDS * words.get(name, 0.0) / best for name, score in dense.items()}
     return dict(sorted(scores.items(), key=lambda found: -found[1]))
 
 

@@ -1,9 +1,9 @@
 """From a query of any kind to ranked hits.
 
-Cosines of a query with texts and with pictures do not have one scale, so where several kinds are searched each cosine
-is measured against those that the query has with usual things of its kind: (cosine - mean) / standard deviation. What
-these things are the model says (``models.background``), or else a sample of the collection. What is found
-by vector and what is found by words is fused by reciprocal rank; what has only some of the words counts less.
+Cosines of a query with texts and with pictures do not have one scale, so each is measured against those that the query
+has with usual things of its kind: (cosine - mean) / standard deviation. What these things are the model says
+(``models.background``), or else a sample of the collection. What the words of a query fit best is lifted by two
+standard deviations, other texts in proportion (benchmarks/words.py).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from kilonova.media.content import Content, Encoded, Modality, Text
 from kilonova.models.background import background
 from kilonova.models.card import Purpose
 from kilonova.search.files import Kind
-from kilonova.search.fusion import diverse, reciprocal_rank, rocchio
+from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.filter import Compare, Filter, In, all_of
-from kilonova.stores.lexical import coverage
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["Hit", "Mode", "Query", "Searcher", "of", "purpose"]
+__all__ = ["Fusion", "Hit", "Mode", "Query", "Searcher", "of", "purpose"]
 
 _DEPTH = 100  # candidates of each list, at least
 _SAMPLE = 400  # points of a kind that a cosine is measured against
 _LEAST = 8  # fewer say little
 _ALIKE = ((Kind.TEXT, Kind.DOCUMENT), (Kind.IMAGE, Kind.VIDEO), (Kind.AUDIO,))
+_LEAST_SPREAD = 1e-3
 _MOMENTS = 3
 
 _MEANT = {
@@ -60,6 +60,13 @@ class Mode(StrEnum):
     WORDS = "words"
 
 
+class Fusion(StrEnum):
+    """How hits by vectors and by words are put together: by weighted scores, or by reciprocal ranks."""
+
+    WEIGHTS = "weights"
+    RANKS = "ranks"
+
+
 @dataclass(frozen=True)
 class Query:
     """What is looked for.
@@ -71,6 +78,7 @@ class Query:
         where: a filter on payloads.
         k: hits at most.
         mode: how they are found. Words are taken from the wanted texts.
+        fusion: how both are put together.
         least: cosine that a hit must have at least.
         diversity: 0 to 1, see ``fusion.diverse``.
         grouped: one hit for each file, with its best moments.
@@ -84,6 +92,7 @@ class Query:
     where: Filter | None = None
     k: int = 10
     mode: Mode = Mode.HYBRID
+    fusion: Fusion = Fusion.WEIGHTS
     least: float | None = None
     diversity: float = 0.0
     grouped: bool = True
@@ -123,7 +132,7 @@ class Searcher:
 
     def __init__(self, store: VectorStore, engine: Engine) -> None:
         self._store, self._engine = store, engine
-        self._samples: dict[str, tuple[int, dict[Kind, np.ndarray]]] = {}
+        self._samples: dict[str, tuple[int, dict[Kind | None, np.ndarray]]] = {}
 
     async def search(self, collection: Collection, query: Query) -> list[Hit]:
         """The hits, best first.
@@ -170,60 +179,58 @@ class Searcher:
 
     def _found(self, collection: Collection, query: Query, vector: np.ndarray | None, words: str) -> list[Hit]:
         depth = max(_DEPTH, 5 * query.k)
-        dense = self._dense(collection, query, vector, depth) if vector is not None else {}
-        matches = {name: match for name, (match, _) in dense.items()}
-        scores = {name: score for name, (_, score) in dense.items()}
+        scale = _Scale(self._sampled(collection), vector) if vector is not None else None
+        near = self._near(collection, query, vector, depth, scale) if vector is not None and scale is not None else {}
+        spoken: dict[str, Match] = {}
         if words and query.mode is not Mode.DENSE:
             where = all_of(query.where, of(query.kinds))
-            spoken = self._store.lexical(collection.name, words, depth, where)
-            scores = {one.id: one.score or 0.0 for one in spoken} if query.mode is Mode.WORDS else scores
-            if query.mode is Mode.HYBRID and spoken:
-                fitting = {one.id: coverage(words, one.text) ** 2 for one in spoken}
-                scores = reciprocal_rank([dict.fromkeys(dense, 1.0), fitting])
-            matches = {one.id: one for one in spoken} | matches
-        if query.least is not None:
-            scores = {name: score for name, score in scores.items() if _similar(dense, name) >= query.least}
-        if query.diversity > 0:
-            names = list(scores)[: 5 * query.k]
-            vectors = {name: one / max(np.linalg.norm(one), 1e-12) for name, one in
-                       self._vectors(collection.name, names).items()}  # fmt: skip
-            order = diverse({name: scores[name] for name in names}, vectors, depth, query.diversity)
+            spoken = {one.id: one for one in self._store.lexical(collection.name, words, depth, where)}
+        if vector is None or scale is None:
+            scores = {name: one.score or 0.0 for name, one in spoken.items()}
+        elif collection.metric is Metric.EUCLID or query.fusion is Fusion.RANKS:
+            scores = reciprocal_rank([list(near), list(spoken)]) if spoken else {n: one[1] for n, one in near.items()}
         else:
-            order = list(scores)
+            near |= self._measured(collection, [one for name, one in spoken.items() if name not in near], vector, scale)
+            words_fit = {name: one.score or 0.0 for name, one in spoken.items()}
+            scores = weighted({name: score for name, (_, score) in near.items()}, words_fit)
+        matches = {**spoken, **{name: match for name, (match, _) in near.items()}}
+        if query.least is not None:
+            scores = {name: score for name, score in scores.items() if (matches[name].score or 0.0) >= query.least}
+        order = list(scores)
+        if query.diversity > 0:
+            known = self._vectors(collection.name, order[: 5 * query.k])
+            units = {name: one / max(float(np.linalg.norm(one)), 1e-12) for name, one in known.items()}
+            order = diverse({name: scores[name] for name in units}, units, depth, query.diversity)
         hits = []
         for name in order:
-            found = dense[name][0] if name in dense else None
-            hits.append(
-                Hit(
-                    name,
-                    scores[name],
-                    matches[name].payload,
-                    found.score if found is not None else None,
-                    found.distance if found is not None else None,
-                )
-            )
+            alike = near[name][0] if name in near else Match(name, {})
+            hits.append(Hit(name, scores[name], matches[name].payload, alike.score, alike.distance))
         return (_grouped(hits) if query.grouped else hits)[: query.k]
 
-    def _dense(
-        self, collection: Collection, query: Query, vector: np.ndarray, depth: int
+    def _near(
+        self, collection: Collection, query: Query, vector: np.ndarray, depth: int, scale: _Scale
     ) -> dict[str, tuple[Match, float]]:
         """What is near, best first, with what it is ranked by."""
-        samples = self._sampled(collection) if len(query.kinds) != 1 else {}
-        kinds = [kind for kind in query.kinds or samples if kind in samples]
-        if len(kinds) < 2 or collection.metric is Metric.EUCLID:
-            where = all_of(query.where, of(query.kinds))
-            found = self._store.nearest(collection.name, vector, depth, where, exact=query.exact)
-            return {one.id: (one, one.score if one.score is not None else -(one.distance or 0.0)) for one in found}
         ranked: list[tuple[Match, float]] = []
-        for kind in kinds:
-            where = all_of(query.where, of((kind,)))
-            usual = samples[kind] @ vector
-            mean, spread = float(usual.mean()), max(float(usual.std()), 1e-6)
+        for kind in query.kinds or scale.kinds:
+            where = all_of(query.where, of((kind,)) if kind is not None else None)
             found = self._store.nearest(collection.name, vector, depth, where, exact=query.exact)
-            ranked += [(one, ((one.score or 0.0) - mean) / spread) for one in found]
+            ranked += [(one, scale(one)) for one in found]
         return {one.id: (one, score) for one, score in sorted(ranked, key=lambda pair: -pair[1])}
 
-    def _sampled(self, collection: Collection) -> dict[Kind, np.ndarray]:
+    def _measured(
+        self, collection: Collection, found: Sequence[Match], vector: np.ndarray, scale: _Scale
+    ) -> dict[str, tuple[Match, float]]:
+        """How near that is which only words found."""
+        vectors = {point.id: point.vector for point in self._store.get(collection.name, [one.id for one in found])}
+        measured = {}
+        for one in found:
+            if one.id in vectors:  # else deleted meanwhile
+                match = Match(one.id, one.payload, _alike(collection, vectors[one.id], vector))
+                measured[one.id] = (match, scale(match))
+        return measured
+
+    def _sampled(self, collection: Collection) -> dict[Kind | None, np.ndarray]:
         """What cosines are measured against, for each kind that there is: the model's own background, or a sample of
         the collection. Looked at again when the collection has changed by half."""
         count = self._store.count(collection.name)
@@ -231,14 +238,40 @@ class Searcher:
         if then and then * 2 / 3 <= count <= then * 3 / 2:
             return samples
         usual = background(self._engine.card, collection.dimension)
-        own = {}
+        own: dict[Kind | None, np.ndarray] = {}
         for kind in Kind:
             some = islice(self._store.scroll(collection.name, of((kind,))), 1 if usual else _SAMPLE)
             if found := [point.vector for point in some]:
                 own[kind] = np.stack(found)
-        samples = {kind: usual.get(_MEANT[kind], own[kind]) if usual else _enough(kind, own) for kind in own}
+        if not own:  # points that were not made of files
+            found = [point.vector for point in islice(self._store.scroll(collection.name), _SAMPLE)]
+            own = {None: np.stack(found) if found else np.zeros((1, collection.dimension), np.float32)}
+        samples = {kind: usual[_MEANT[kind]] if kind is not None and usual else _enough(kind, own) for kind in own}
         self._samples[collection.name] = (count, samples)
         return samples
+
+
+class _Scale:
+    """By how many standard deviations a similarity lies above those that a query has with usual things of the kind."""
+
+    def __init__(self, samples: Mapping[Kind | None, np.ndarray], vector: np.ndarray) -> None:
+        usual = {kind: sample @ vector for kind, sample in samples.items()}
+        self._usual = {kind: (float(one.mean()), max(float(one.std()), _LEAST_SPREAD)) for kind, one in usual.items()}
+        self.kinds = list(samples)
+
+    def __call__(self, found: Match) -> float:
+        if found.score is None:  # Euclid's distance has one scale for all
+            return -(found.distance or 0.0)
+        kind = found.payload.get("kind")
+        mean, spread = self._usual.get(Kind(kind) if kind in list(Kind) else None, (0.0, 1.0))
+        return (found.score - mean) / spread
+
+
+def _alike(collection: Collection, one: np.ndarray, other: np.ndarray) -> float:
+    found = float(one @ other)
+    if collection.metric is Metric.COSINE:
+        found /= max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)
+    return found
 
 
 def of(kinds: Sequence[Kind]) -> Filter | None:
@@ -248,19 +281,15 @@ def of(kinds: Sequence[Kind]) -> Filter | None:
     return Compare("kind", "=", str(kinds[0])) if len(kinds) == 1 else In("kind", tuple(map(str, kinds)))
 
 
-def _enough(kind: Kind, own: Mapping[Kind, np.ndarray]) -> np.ndarray:
+def _enough(kind: Kind | None, own: Mapping[Kind | None, np.ndarray]) -> np.ndarray:
     """A kind's sample, or where it is small that of the kinds like it, or of all."""
-    family = next(family for family in _ALIKE if kind in family)
+    family: tuple[Kind | None, ...] = next((family for family in _ALIKE if kind in family), (kind,))
     pool: list[np.ndarray] = []
     for kinds in ((kind,), family, tuple(own)):
         pool = [own[one] for one in kinds if one in own]
         if sum(map(len, pool)) >= _LEAST:
             break
     return np.concatenate(pool)
-
-
-def _similar(dense: Mapping[str, tuple[Match, float]], name: str) -> float:
-    return (dense[name][0].score or 0.0) if name in dense else -np.inf
 
 
 def _grouped(hits: Sequence[Hit]) -> list[Hit]:

@@ -49,14 +49,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Match:
-    """A point that was found: by ``score`` where higher is better, by ``distance`` where lower is. What was found by
-    words has its ``text``."""
+    """A point that was found: by ``score`` where higher is better, by ``distance`` where lower is."""
 
     id: str
     payload: Mapping[str, Any]
     score: float | None = None
     distance: float | None = None
-    text: str = ""
 
 
 class VectorStore(ABC):

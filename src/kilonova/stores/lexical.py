@@ -14,7 +14,7 @@ from typing import Any
 
 import regex
 
-__all__ = ["coverage", "query_weights", "terms", "weights"]
+__all__ = ["query_weights", "terms", "weights"]
 
 _K1, _B = 1.2, 0.75
 _USUAL = 100  # terms of a usual text: a page or a segment has some hundreds, a photograph's name and place a dozen
@@ -70,12 +70,6 @@ def weights(text: str) -> dict[int, float]:
 def query_weights(text: str) -> dict[int, float]:
     """Weights by hashed term of a text that is looked for."""
     return dict.fromkeys(map(_key, _asked(text)), 1.0)
-
-
-def coverage(query: str, text: str) -> float:
-    """The share of what a query asks for that a text has, 0 to 1."""
-    wanted = set(_asked(query))
-    return len(wanted.intersection(terms(text))) / max(len(wanted), 1)
 
 
 def _key(term: str) -> int:

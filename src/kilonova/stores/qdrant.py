@@ -181,12 +181,7 @@ class QdrantEdge(VectorStore):
             return []
         query = edge.Query.Nearest(edge.SparseVector(list(wanted), list(wanted.values())), using="text")
         found = self._ask(self._opened(name), query, k, where, None)
-        return [
-            Match(name, payload, one.score, text=words)
-            for one in found
-            if one.score > 0
-            for name, words, payload in (_own(one.payload),)
-        ]
+        return [_match(one, far=False) for one in found if one.score > 0]
 
     def optimize(self, name: str) -> None:
         self._opened(name).shard.optimize()
