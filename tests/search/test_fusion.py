@@ -15,7 +15,8 @@ def test_reciprocal_rank() -> None:
 
 
 def test_words_lift_what_they_fit() -> None:
-    assert weighted({"a": 3.0, "b": 1.5, "c": 0.0}, {"b": 8.0, "c": 4.0}) == {"b": 3.5, "a": 3.0, "c": 1.0}
+    assert weighted({"a": 3.0, "b": 1.5, "c": 0.0}, {"b": 8.0, "c": 4.0}) == {"a": 3.0, "b": 2.5, "c": 0.5}
+    assert list(weighted({"a": 1.0, "b": 0.5}, {"b": 8.0})) == ["b", "a"]
     assert weighted({"a": 1.0}, {}) == {"a": 1.0}
 
 

@@ -2,8 +2,8 @@
 
 Cosines of a query with texts and with pictures do not have one scale, so each is measured against those that the query
 has with usual things of its kind: (cosine - mean) / standard deviation. What these things are the model says
-(``models.background``), or else a sample of the collection. What the words of a query fit best is lifted by two
-standard deviations, other texts in proportion (benchmarks/words.py).
+(``models.background``), or else a sample of the collection. What the words of a query fit best is lifted by one
+standard deviation, other texts in proportion (benchmarks/words.py).
 """
 
 from __future__ import annotations
