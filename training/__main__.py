@@ -119,7 +119,6 @@ def group(
     changes: list[tuple[str, Change | None]] = [(name, None)]
     if photographs:
         changes += [(f"{name}-mirrored", mirrored), (f"{name}-cropped", cropped)]
-        changes += [(f"{name}-cropped2", partial(cropped, turn=2))]
     names, views = [path.name for path in paths], []
     for label, change in changes:
         found = cached(work / "features", label, names, partial(image_features, out, paths, change))
@@ -145,8 +144,7 @@ def translations(work: Path, shared: Path, out: Path) -> heads.Words:
     sounds = audio_data.class_names(shared)
     names = [*sources.imagenet_names(work), *sounds]
     names += [text for picture in [*sources.emoji(work), *stamps] for text in picture.captions.get("en", ())]
-    wanted = {*word_lists.vocabulary(captions, names), *word_lists.common(work)}
-    found = word_lists.translations(work, wanted)
+    found = word_lists.translations(work, word_lists.vocabulary(captions, names))
     for english, chinese in [*zip(sounds, audio_data.chinese_names(), strict=True), *KITCHEN.values()]:
         found[english] = {**found.get(english, {}), "zh": (chinese,)}
     terms = sorted(

