@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
-__all__ = ["write"]
+__all__ = ["pdf", "write"]
 
 MEDIA = Path(__file__).with_name("media")
 PAGES = (
@@ -28,7 +29,7 @@ def write(folder: Path, texts: tuple[str, ...]) -> None:
         (folder / f"note-{number}.txt").write_text(text, encoding="utf-8")
     for path in [*MEDIA.glob("*.webp"), *MEDIA.glob("*.ogg")]:
         shutil.copy(path, folder)
-    (folder / "report.pdf").write_bytes(_pdf())
+    (folder / "report.pdf").write_bytes(pdf([_page(*page) for page in PAGES]))
     _film(folder / "film.mp4")
 
 
@@ -50,12 +51,16 @@ def _film(path: Path) -> None:
         out.mux(stream.encode(None))
 
 
-def _pdf() -> bytes:
+def _page(title: str, *lines: str) -> str:
+    shown = "".join(f"0 -30 Td ({line}) Tj " for line in lines)
+    return f"BT /F1 26 Tf 50 330 Td ({title}) Tj /F1 16 Tf {shown}ET"
+
+
+def pdf(contents: Sequence[str]) -> bytes:
+    """A PDF file of pages of 600 x 400 points with these content streams; /F1 is Helvetica."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
     kids = []
-    for title, *lines in PAGES:
-        shown = "".join(f"0 -30 Td ({line}) Tj " for line in lines)
-        content = f"BT /F1 26 Tf 50 330 Td ({title}) Tj /F1 16 Tf {shown}ET"
+    for content in contents:
         objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
         objects.append(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 400] /Resources << /Font << /F1 3 0 R >> >> "

@@ -9,6 +9,7 @@ from functools import cache
 import av
 import numpy as np
 import PIL.Image
+import sample_folder  # of examples/, see pyproject.toml
 
 __all__ = ["CODECS", "IMAGES", "SOUNDS", "SOUND_CODECS", "VIDEOS", "picture", "sound", "tone", "video"]
 
@@ -146,24 +147,6 @@ def _encode_sound(
 
 def pdf(*pages: str) -> bytes:
     """A PDF file with one line of text on each page; an empty one is a page without a text layer."""
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
-    kids = []
-    for text in pages:
-        stream = f"BT /F1 24 Tf 40 300 Td ({text}) Tj ET" if text else "40 300 200 50 re f"
-        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-        objects.append(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 400] /Resources << /Font << /F1 3 0 R >> >> "
-            f"/Contents {len(objects)} 0 R >>"
-        )
-        kids.append(f"{len(objects)} 0 R")
-    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(kids)}] >>"
-    out, places = "%PDF-1.4\n", []
-    for number, item in enumerate(objects, 1):
-        places.append(len(out))
-        out += f"{number} 0 obj\n{item}\nendobj\n"
-    table = "".join(f"{place:010} 00000 n \n" for place in places)
-    size = len(objects) + 1
-    out += (
-        f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(out)}\n"
+    return sample_folder.pdf(
+        [f"BT /F1 24 Tf 40 300 Td ({text}) Tj ET" if text else "40 300 200 50 re f" for text in pages]
     )
-    return (out + "%%EOF\n").encode()

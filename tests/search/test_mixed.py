@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
+import demo
 import numpy as np
 import pytest
+import sample_folder
 
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Modality, Text
@@ -19,9 +19,6 @@ from kilonova.search.files import Kind, resolve, walk
 from kilonova.search.ingest import ingest
 from kilonova.search.items import Settings
 from kilonova.search.query import Hit, Mode, Query, Searcher
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
 
 QUERIES = [
     ("a horse", {"horse.webp", "film.mp4"}),
@@ -46,12 +43,6 @@ class Answers:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        import demo
-        import sample_folder
-    finally:
-        sys.path.remove(str(EXAMPLES))
     home = tmp_path_factory.mktemp("mixed")
     sample_folder.write(home / "media", demo.ITEMS)
     with local.store(home) as store:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["app"]
+__all__ = ["Data", "app"]
 
 app = typer.Typer(no_args_is_help=True, help="What `kilonova index` made: list it, delete it.")
 Data = Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")]
@@ -65,7 +65,7 @@ def drop(
     from kilonova.search import local
 
     with local.store(data) as store:
-        local.find(store, name)
+        store.find(name)
         if not yes:
             typer.confirm(f"Delete {name} with {store.count(name):,} vectors?", abort=True)
         store.drop(name)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kilonova.cli.collections import Data
 from kilonova.cli.embed import check_dimension, progress_bar
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def index(
         list[str] | None, typer.Option("--set", help="NAME=VALUE for every file, to filter by; may be repeated.")
     ] = None,
     watch: Annotated[bool, typer.Option(help="Go on, and index what changes, until Ctrl-C.")] = False,
-    data: Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")] = None,
+    data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Index folders of texts, pages, images, sounds and films, so that `kilonova search` finds them.
@@ -60,25 +61,28 @@ def index(
         check_dimension(dimension)
     said = dict(map(_fact, facts or []))
     from kilonova.search import files, local
-    from kilonova.search.ingest import Tally
     from kilonova.search.items import Settings
 
     roots = files.resolve(paths)
     settings = Settings(characters, seconds)
     with local.store(data) as store:
         made = local.collection(store, collection, model, dimension)
-        tally = Tally()
         try:
-            if watch:
-                asyncio.run(local.keep_indexing(store, made, roots, settings, said, _LOOK_SECONDS, _tell))
-            else:
-                with progress_bar(as_json) as progress:
-                    task = progress.add_task("indexing", total=None)
+            with progress_bar(as_json or watch) as progress:
+                task = progress.add_task("indexing", total=None)
 
-                    def told(tally: Tally) -> None:
-                        progress.update(task, total=tally.total, completed=tally.done)
+                def told(tally: Tally) -> None:
+                    progress.update(task, total=tally.total, completed=tally.done)
 
-                    asyncio.run(local.index_once(store, made, roots, settings, said, tally, told))
+                async def run() -> Tally:
+                    rounds = local.rounds(store, made, roots, settings, said, told, _LOOK_SECONDS if watch else None)
+                    async with contextlib.aclosing(rounds):
+                        async for tally in rounds:
+                            if watch:
+                                _tell(tally)
+                    return tally
+
+                tally = asyncio.run(run())
         except KeyboardInterrupt:
             print("Stopped; what is done is kept. The same command goes on.", file=sys.stderr)
             raise typer.Exit(130) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kilonova.cli.collections import Data
 from kilonova.cli.embed import read_file
 from kilonova.media.content import Detail, Encoded, Modality, Text
 from kilonova.wire.errors import Validation
@@ -40,7 +41,7 @@ def search(
     every: Annotated[bool, typer.Option("--segments", help="Each segment by itself, not one hit for a file.")] = False,
     exact: Annotated[bool, typer.Option(help="Compare with every vector instead of asking the index.")] = False,
     collection: Annotated[str, typer.Option("--collection", "-c", help="Where.")] = "files",
-    data: Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")] = None,
+    data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="The hits as JSON, with ids and all that is known.")] = False,
 ) -> None:
     """Search what `kilonova index` has indexed, by words, images, sounds, films, pages, or several at once.
@@ -86,7 +87,7 @@ def search(
         exact=exact,
     )
     with local.store(data) as store:
-        hits = asyncio.run(local.search(store, local.find(store, collection), query))
+        hits = asyncio.run(local.search(store, store.find(collection), query))
         if as_json:
             print(json.dumps([_plain(hit) for hit in hits], ensure_ascii=False, indent=1))
         else:
@@ -130,7 +131,7 @@ def _plain(hit: Hit) -> dict[str, Any]:
     return {**found, "payload": dict(hit.payload), "moments": list(hit.moments)}
 
 
-def place(found: Any) -> str:
+def _place(found: Any) -> str:
     """Where in a file: page 3, 0:01:05, character 800, or nothing."""
     if "page" in found:
         return f"page {found['page']}"
@@ -150,7 +151,7 @@ def _table(hits: list[Hit], query: Query) -> None:
     table = Table("", "score", "similarity", "kind", "file", "where", "words")
     for rank, hit in enumerate(hits, 1):
         payload = hit.payload
-        places = dict.fromkeys(place({"kind": payload.get("kind", ""), **one}) for one in (payload, *hit.moments))
+        places = dict.fromkeys(_place({"kind": payload.get("kind", ""), **one}) for one in (payload, *hit.moments))
         value = hit.similarity if hit.similarity is not None else hit.distance
         table.add_row(
             str(rank),

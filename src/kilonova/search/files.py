@@ -14,7 +14,7 @@ from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import connect
 from kilonova.wire.errors import Validation
 
-__all__ = ["File", "Kind", "kind_of", "resolve", "under", "walk"]
+__all__ = ["PLACE", "File", "Kind", "kind_of", "resolve", "under", "walk"]
 
 
 class Kind(StrEnum):
@@ -27,6 +27,8 @@ class Kind(StrEnum):
     VIDEO = "video"
 
 
+#: Fields of a payload that say where a point lies in its file, and how its words begin; it has those that apply.
+PLACE = ("start", "end", "page", "snippet")
 _KINDS = {modality: Kind(str(modality)) for modality in Modality}
 
 

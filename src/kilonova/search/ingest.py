@@ -28,8 +28,8 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
 from kilonova.media.content import Modality
 from kilonova.models.card import Purpose
-from kilonova.search.files import File, Kind, under
-from kilonova.search.items import Part, Reading, Settings, read, reads_whole
+from kilonova.search.files import PLACE, File, Kind, under
+from kilonova.search.items import Part, Reading, Settings, reads_whole
 from kilonova.storage.files import open_file, read_file
 from kilonova.stores.base import Collection, Point, VectorStore
 from kilonova.wire.errors import KilonovaError, Unavailable, Validation
@@ -42,22 +42,7 @@ _MODALITIES = {kind: Modality(str(kind)) for kind in Kind if kind is not Kind.DO
 }
 _BREAK = "\f"  # in a point's text, between what is said of the file and the words in it
 _HASHED = 1 << 20
-_OWN = (
-    "uri",
-    "name",
-    "kind",
-    "hash",
-    "size",
-    "stamp",
-    "facts",
-    "part",
-    "parts",
-    "fault",
-    "start",
-    "end",
-    "page",
-    "snippet",
-)
+_OWN = ("uri", "name", "kind", "hash", "size", "stamp", "facts", "part", "parts", "fault", *PLACE)
 
 
 _STATE = ("hash", "size", "stamp", "facts", "parts", "fault")
@@ -217,7 +202,7 @@ class _Run:
             if known is not None and known.whole and (known.size, known.stamp, known.facts) == state:
                 self._count("unchanged", file, known.fault)
                 return
-            data = await asyncio.to_thread(read, file) if reads_whole(file) else None
+            data = await asyncio.to_thread(read_file, file.uri, file.info) if reads_whole(file) else None
             digest = await asyncio.to_thread(_hash, file, data)
             points = await self._again(file, digest, mark, said)
             if points is not None:
@@ -260,7 +245,7 @@ class _Run:
         described = {**await self._reading.describe(file), **said}
         points = []
         for point in sorted(there, key=lambda one: one.payload["part"]):
-            place = {name: point.payload[name] for name in ("start", "end", "page", "snippet") if name in point.payload}
+            place = {name: point.payload[name] for name in PLACE if name in point.payload}
             words = point.text.rpartition(_BREAK)[2]
             points.append(self._point(file, digest, mark, described, point.vector, place, words, point.payload["part"]))
         return _numbered(points, there[0].payload["fault"])
@@ -340,7 +325,9 @@ def _numbered(points: list[Point], fault: str) -> list[Point]:
 
 def _hash(file: File, data: bytes | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    if data is not None:
+    if file.uri.startswith("s3://"):  # its ETag tells contents apart; the bytes would be fetched a second time
+        digest.update(f"{file.info.etag} {file.info.size}".encode())
+    elif data is not None:
         digest.update(data)
     else:
         with open_file(file.uri, file.info) as opened:

@@ -21,10 +21,9 @@ from kilonova.media.text import decode, segments
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page
-from kilonova.storage.files import read_file
 from kilonova.wire.errors import Validation
 
-__all__ = ["Part", "Reading", "Settings"]
+__all__ = ["Part", "Reading", "Settings", "reads_whole"]
 
 _READ_SECONDS = 60.0
 _SNIPPET = 200
@@ -170,11 +169,6 @@ def reads_whole(file: File) -> bool:
         return False
     check_size(file.uri, file.info, Modality(str(file.kind)))
     return True
-
-
-def read(file: File) -> bytes:
-    """All of a file, see ``reads_whole``."""
-    return read_file(file.uri, file.info)
 
 
 def _heard_or_seen(piece: Piece) -> Part:

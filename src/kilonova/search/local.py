@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +21,17 @@ from kilonova.stores.filter import Exists, all_of
 from kilonova.stores.qdrant import QdrantEdge
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["collection", "find", "folder", "index_once", "keep_indexing", "neighbours", "search", "store"]
-
-
-def folder(data: Path | None) -> Path:
-    """Where collections lie, under the folder given or the user's."""
-    return (data or identity.data()) / "collections"
+__all__ = ["collection", "neighbours", "rounds", "search", "store"]
 
 
 @contextlib.contextmanager
 def store(data: Path | None) -> Iterator[VectorStore]:
-    """The collections of this machine."""
-    made = QdrantEdge(folder(data))
+    """The collections of this machine, under the folder given or the user's."""
+    made = QdrantEdge((data or identity.data()) / "collections")
     try:
         yield made
     finally:
         made.close()
-
-
-def find(store: VectorStore, name: str) -> Collection:
-    """A collection by its name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    every = store.collections()
-    for one in every:
-        if one.name == name:
-            return one
-    names = ", ".join(one.name for one in every)
-    raise NotFound(
-        f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
-    )
 
 
 def collection(store: VectorStore, name: str, model: str | None, dimension: int | None) -> Collection:
@@ -62,7 +41,7 @@ def collection(store: VectorStore, name: str, model: str | None, dimension: int 
         Validation: there is one of another model or dimension.
     """
     try:
-        found = find(store, name)
+        found = store.find(name)
     except NotFound:
         found = Collection(name, model or "kilonova-mini", dimension or 1024)
         registry.card(found.model)
@@ -74,32 +53,21 @@ def collection(store: VectorStore, name: str, model: str | None, dimension: int 
     return found
 
 
-async def index_once(
+async def rounds(
     store: VectorStore,
     collection: Collection,
     roots: Sequence[str],
     settings: Settings,
     facts: Mapping[str, Any],
-    tally: Tally,
     told: Callable[[Tally], None],
-) -> None:
-    """Bring a collection up to date with files, with a model loaded for it."""
-    async with Engine(collection.model) as engine:
-        await engine.ready()
-        found = await asyncio.to_thread(lambda: list(files.walk(roots, tally.strange.append)))
-        await ingest(store, collection, engine, found, roots, settings=settings, facts=facts, tally=tally, told=told)
+    every: float | None = None,
+) -> AsyncGenerator[Tally]:
+    """Bring a collection up to date with files, with a model loaded for it: once, or again whenever they changed.
 
-
-async def keep_indexing(
-    store: VectorStore,
-    collection: Collection,
-    roots: Sequence[str],
-    settings: Settings,
-    facts: Mapping[str, Any],
-    seconds: float,
-    told: Callable[[Tally], None],
-) -> None:
-    """The same again and again until it is cancelled, the model kept loaded; ``told`` after every round."""
+    Args:
+        store, collection, roots, settings, facts, told: see ``ingest``.
+        every: seconds between two looks; None looks once.
+    """
     before: list[files.File] | None = None
     async with Engine(collection.model) as engine:
         await engine.ready()
@@ -107,10 +75,13 @@ async def keep_indexing(
             tally = Tally()
             found = await asyncio.to_thread(lambda: list(files.walk(roots, tally.strange.append)))  # noqa: B023
             if found != before:
-                await ingest(store, collection, engine, found, roots, settings=settings, facts=facts, tally=tally)
-                told(tally)
                 before = found
-            await asyncio.sleep(seconds)
+                yield await ingest(
+                    store, collection, engine, found, roots, settings=settings, facts=facts, tally=tally, told=told
+                )
+            if every is None:
+                return
+            await asyncio.sleep(every)
 
 
 async def search(store: VectorStore, collection: Collection, query: Query) -> list[Hit]:

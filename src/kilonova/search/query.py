@@ -21,7 +21,7 @@ from kilonova.engine.engine import Engine
 from kilonova.media.content import Content, Encoded, Modality, Text
 from kilonova.models.background import background
 from kilonova.models.card import Purpose
-from kilonova.search.files import Kind
+from kilonova.search.files import PLACE, Kind
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.filter import Compare, Filter, In, all_of
@@ -294,9 +294,9 @@ def _enough(kind: Kind | None, own: Mapping[Kind | None, np.ndarray]) -> np.ndar
 
 def _grouped(hits: Sequence[Hit]) -> list[Hit]:
     """One hit for each file; points without a file stand for themselves."""
-    of: dict[str, list[Hit]] = {}
+    files: dict[str, list[Hit]] = {}
     for hit in hits:
-        of.setdefault(str(hit.payload.get("uri", hit.id)), []).append(hit)
+        files.setdefault(str(hit.payload.get("uri", hit.id)), []).append(hit)
     return [
         Hit(
             best.id,
@@ -305,10 +305,9 @@ def _grouped(hits: Sequence[Hit]) -> list[Hit]:
             best.similarity,
             best.distance,
             [
-                {"id": one.id, "score": one.score}
-                | {name: one.payload[name] for name in ("start", "end", "page", "snippet") if name in one.payload}
+                {"id": one.id, "score": one.score} | {name: one.payload[name] for name in PLACE if name in one.payload}
                 for one in others[:_MOMENTS]
             ],
         )
-        for best, *others in of.values()
+        for best, *others in files.values()
     ]

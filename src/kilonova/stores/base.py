@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kilonova.stores.filter import Filter
+from kilonova.wire.errors import NotFound
 
 __all__ = ["Collection", "Match", "Metric", "Point", "VectorStore"]
 
@@ -72,6 +73,21 @@ class VectorStore(ABC):
     @abstractmethod
     def collections(self) -> list[Collection]:
         """All collections, by name."""
+
+    def find(self, name: str) -> Collection:
+        """The collection of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        every = self.collections()
+        for one in every:
+            if one.name == name:
+                return one
+        names = ", ".join(one.name for one in every)
+        raise NotFound(
+            f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
+        )
 
     @abstractmethod
     def upsert(self, name: str, points: Sequence[Point]) -> None:

@@ -28,7 +28,7 @@ from kilonova.stores import lexical
 from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore
 from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, moment
 from kilonova.stores.owner import Owner
-from kilonova.wire.errors import InternalServer, NotFound, Validation
+from kilonova.wire.errors import InternalServer, Validation
 
 __all__ = ["QdrantEdge"]
 
@@ -204,16 +204,10 @@ class QdrantEdge(VectorStore):
     def _opened(self, name: str) -> _Open:
         with self._lock:
             if name not in self._open:
-                folder = self._folder / name
-                if not _NAME.fullmatch(name) or not (folder / "collection.json").is_file():
-                    names = ", ".join(one.name for one in self.collections())
-                    raise NotFound(
-                        f"There is no collection {name}.",
-                        f"There are: {names}." if names else "Make one: kilonova index FOLDER.",
-                    )
+                collection, folder = self.find(name), self._folder / name
                 owner = Owner(folder, self.url)
                 try:
-                    self._open[name] = _Open(_read(folder), edge.EdgeShard.load(str(folder / "shard")), owner)
+                    self._open[name] = _Open(collection, edge.EdgeShard.load(str(folder / "shard")), owner)
                 except BaseException:
                     owner.close()
                     raise
