@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kilonova.stores.filter import And, Compare, Exists, In, Not, Or, matches, parse
+from kilonova.stores.filter import And, Compare, Exists, In, Not, Or, matches, parse, written
 from kilonova.wire.errors import Validation
 
 
@@ -58,3 +58,16 @@ def test_matching_a_payload() -> None:
         assert matches(parse(text), payload), text
     for text in ("year = true", "ok = 1", 'year = "2020"', "name > 2020-01-01", "tags = c", "z = 1", "exists empty"):
         assert not matches(parse(text), payload), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "year >= 2020 and (camera = X100 or not exists camera) and kind in (image, video, 3, -1.5, true)",
+        "not (a = 1 and b < 1e-7)",
+        """"my \\"field\\"" = 'C:\\\\照片 and "more"\n'""",
+        '"and" = "or" or "1" = "1"',
+    ],
+)
+def test_what_is_written_is_read_again(text: str) -> None:
+    assert parse(written(parse(text))) == parse(text)

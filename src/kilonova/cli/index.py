@@ -13,6 +13,7 @@ import typer
 
 from kilonova.cli.collections import Data
 from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.server import identity
 
 if TYPE_CHECKING:
     from kilonova.search.ingest import Tally
@@ -61,12 +62,14 @@ def index(
         check_dimension(dimension)
     said = dict(map(_fact, facts or []))
     from kilonova.search import files, local
+    from kilonova.search import roots as indexed
     from kilonova.search.items import Settings
 
     roots = files.resolve(paths)
     settings = Settings(characters, seconds)
     with local.store(data) as store:
         made = local.collection(store, collection, model, dimension)
+        indexed.remember(data or identity.data(), roots)
         try:
             with progress_bar(as_json or watch) as progress:
                 task = progress.add_task("indexing", total=None)

@@ -57,8 +57,9 @@ def search(
         kilonova search "harbour" --audio gulls.wav --json
     """
     from kilonova.search import local
-    from kilonova.search.query import Fusion, Mode, Query
+    from kilonova.search.query import UNLIKE, Fusion, Mode, Query
     from kilonova.stores.filter import parse
+    from kilonova.wire.search import plain_hit
 
     if mode not in list(Mode):
         raise typer.BadParameter(f"{mode!r} is none of {', '.join(Mode)}.", param_hint="--mode")
@@ -69,7 +70,7 @@ def search(
     for names, modality in ((image, Modality.IMAGE), (audio, Modality.AUDIO), (video, Modality.VIDEO)):
         wanted += [(_media(name, modality), 1.0) for name in names or []]
     wanted += [(_page(name), 1.0) for name in document or []]
-    wanted += [(Text(one), -0.5) for one in unlike or []]
+    wanted += [(Text(one), UNLIKE) for one in unlike or []]
     if not any(weight > 0 for _, weight in wanted):
         raise typer.BadParameter("Nothing is looked for.", param_hint="TEXT, --image, --audio, --video or --document")
     query = Query(
@@ -89,7 +90,7 @@ def search(
     with local.store(data) as store:
         hits = asyncio.run(local.search(store, store.find(collection), query))
         if as_json:
-            print(json.dumps([_plain(hit) for hit in hits], ensure_ascii=False, indent=1))
+            print(json.dumps([plain_hit(hit) for hit in hits], ensure_ascii=False, indent=1))
         else:
             _table(hits, query)
     if not hits:
@@ -121,14 +122,6 @@ def _page(name: str) -> Any:
     path, _, number = name.partition("#")
     index = int(number) - 1 if number.isdigit() else 0
     return next(pages(Path(path), range(index, index + 1)))
-
-
-def _plain(hit: Hit) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": hit.id, "score": round(hit.score, 6)}
-    for name, value in (("similarity", hit.similarity), ("distance", hit.distance)):
-        if value is not None:
-            found[name] = round(value, 6)
-    return {**found, "payload": dict(hit.payload), "moments": list(hit.moments)}
 
 
 def _place(found: Any) -> str:

@@ -39,7 +39,7 @@ def serve(
     cache_mb: Annotated[int, typer.Option(help="Megabytes of vectors to keep for inputs seen again.", min=0)] = 0,
     batch_seconds: Annotated[float, typer.Option(help="How long the model may take for one batch.", min=0.1)] = 60.0,
     data: Annotated[
-        Path | None, typer.Option(help="Folder for what is kept: jobs. By default the user's data folder.")
+        Path | None, typer.Option(help="Folder for what is kept: jobs, collections. By default the user's data folder.")
     ] = None,
     database: Annotated[
         str, typer.Option(help="Keep jobs in this database, shared by several servers: postgresql://…")
@@ -83,6 +83,7 @@ def serve(
             model,
             callers,
             JobSettings(data or identity.data(), database, at_once=jobs),
+            url=_url(listener, "https" if tls_cert else "http"),
             region=region,
             queue=queue,
             max_bytes=max_mb << 20,
@@ -126,6 +127,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _url(listener: socket.socket, scheme: str) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 async def _run(server: uvicorn.Server, listener: socket.socket, engine: Engine) -> None:
     announcement = asyncio.create_task(_announce(listener, engine, "https" if server.config.is_ssl else "http"))
     try:
@@ -135,13 +141,11 @@ async def _run(server: uvicorn.Server, listener: socket.socket, engine: Engine) 
 
 
 async def _announce(listener: socket.socket, engine: Engine, scheme: str) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-    print(f"Kilonova loads {engine.card.id} at {url}", file=sys.stderr, flush=True)
+    print(f"Kilonova loads {engine.card.id} at {_url(listener, scheme)}", file=sys.stderr, flush=True)
     try:
         await engine.ready()
     except KilonovaError as error:
         print(f"kilonova: {error}", file=sys.stderr, flush=True)
         return
-    options = f"--port {port}" + (" --https" if scheme == "https" else "")
+    options = f"--port {listener.getsockname()[1]}" + (" --https" if scheme == "https" else "")
     print(f'Ready. Point AWS clients here with: eval "$(kilonova env {options})"', file=sys.stderr, flush=True)

@@ -21,6 +21,7 @@ from kilonova.media.text import decode, segments
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page
+from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.errors import Validation
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]
@@ -124,12 +125,22 @@ class Reading:
             Part(Text(one.value), {"start": one.start, "end": one.end}, one.value) for one in found if one.value.strip()
         ]
 
+    async def page(self, uri: str, info: ObjectInfo, number: int) -> Image | None:
+        """A page of a document, from 0; None after the last one.
+
+        Raises:
+            Validation: it cannot be read.
+            Unavailable: S3 keeps failing.
+        """
+        found: Image | None = await self._ask(Page(uri, info, number))
+        return found
+
     async def _pages(self, file: File) -> AsyncGenerator[Part]:
         """Each page as a picture, and its words once more by themselves: who asks in words finds them better."""
         number = 0
         while True:
             try:
-                page: Image | None = await self._ask(Page(file.uri, file.info, number))
+                page = await self.page(file.uri, file.info, number)
             except Validation as fault:
                 if number == 0:
                     raise

@@ -19,6 +19,7 @@ from kilonova.server import identity
 from kilonova.stores.base import Collection, VectorStore
 from kilonova.stores.filter import Exists, all_of
 from kilonova.stores.qdrant import QdrantEdge
+from kilonova.stores.shared import Shared
 from kilonova.wire.errors import NotFound, Validation
 
 __all__ = ["collection", "neighbours", "rounds", "search", "store"]
@@ -27,7 +28,8 @@ __all__ = ["collection", "neighbours", "rounds", "search", "store"]
 @contextlib.contextmanager
 def store(data: Path | None) -> Iterator[VectorStore]:
     """The collections of this machine, under the folder given or the user's."""
-    made = QdrantEdge((data or identity.data()) / "collections")
+    credentials = identity.configured() or [identity.development()]
+    made = Shared(QdrantEdge((data or identity.data()) / "collections"), credentials[0])
     try:
         yield made
     finally:

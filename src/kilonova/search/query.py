@@ -27,8 +27,10 @@ from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.filter import Compare, Filter, In, all_of
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["Fusion", "Hit", "Mode", "Query", "Searcher", "of", "purpose"]
+__all__ = ["UNLIKE", "Fusion", "Hit", "Mode", "Query", "Searcher", "of", "purpose"]
 
+#: Weight of words that hits should not be like.
+UNLIKE = -0.5
 _DEPTH = 100  # candidates of each list, at least
 _SAMPLE = 400  # points of a kind that a cosine is measured against
 _LEAST = 8  # fewer say little
@@ -150,6 +152,11 @@ class Searcher:
     async def _vector(self, collection: Collection, query: Query) -> np.ndarray | None:
         if query.vector is not None:
             mixed = query.vector
+            if mixed.shape != (collection.dimension,):
+                raise Validation(
+                    f"The query is a vector of {mixed.size} numbers; "
+                    f"{collection.name} holds vectors of {collection.dimension}."
+                )
         elif not query.wanted:
             raise Validation("Nothing is looked for.", "Give a text or a file.")
         elif query.mode is Mode.WORDS:

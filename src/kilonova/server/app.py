@@ -16,12 +16,15 @@ from kilonova._process.parent import Child
 from kilonova.engine.engine import Engine
 from kilonova.jobs.service import Jobs, JobSettings
 from kilonova.models.registry import NOVA_IDS
-from kilonova.server import health, metrics
+from kilonova.server import health, metrics, openapi
 from kilonova.server.admission import Admission
 from kilonova.server.async_invoke import AsyncInvoke
+from kilonova.server.collections import Collections
 from kilonova.server.invoke import Bedrock
 from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call, ErrorBody, Operation
+from kilonova.server.search import Search
+from kilonova.stores.qdrant import QdrantEdge
 from kilonova.wire import bedrock, openai
 from kilonova.wire.credential import Credential
 from kilonova.wire.errors import UnknownOperation
@@ -37,6 +40,7 @@ class Settings:
         model: a name of the registry.
         credentials: who may call.
         jobs: how asynchronous invocations are kept and run.
+        url: where others reach this server; they are told when they want a collection that it has open.
         region: the only region served; "" serves each.
         queue: inputs that may wait for the model.
         max_bytes: bodies under way at once, in bytes added up.
@@ -47,6 +51,7 @@ class Settings:
     model: str
     credentials: Sequence[Credential]
     jobs: JobSettings
+    url: str = ""
     region: str = ""
     queue: int = 256
     max_bytes: int = 256 << 20
@@ -71,7 +76,9 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
     models = dict.fromkeys((engine.card.id, *NOVA_IDS), engine.card)
     admission = Admission(settings.max_bytes)
 
-    def route(path: str, method: str, name: str, work: Callable[[Call], Awaitable[Answer]], error: ErrorBody) -> Route:
+    def route(
+        path: str, method: str, name: str, work: Callable[[Call], Awaitable[Answer | Response]], error: ErrorBody
+    ) -> Route:
         operation = Operation(
             name,
             work,
@@ -85,6 +92,25 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
     jobs = Jobs(engine, settings.jobs)
     aws, later = Bedrock(engine, models), AsyncInvoke(engine, jobs, list(models))
     plain = OpenAI(engine, models)
+    store = QdrantEdge(settings.jobs.folder / "collections", settings.url)
+    kept, found = Collections(store), Search(engine, store, settings.jobs.folder)
+    ours: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
+        "CreateEmbeddings": plain.embeddings,
+        "ListModels": plain.models,
+        "ListCollections": kept.list,
+        "CreateCollection": kept.create,
+        "GetCollection": kept.get,
+        "DropCollection": kept.drop,
+        "OptimizeCollection": kept.optimize,
+        "UpsertPoints": kept.upsert,
+        "DeletePoints": kept.delete,
+        "GetPoints": kept.points,
+        "CountPoints": kept.count,
+        "ScrollPoints": kept.scroll,
+        "QueryPoints": kept.query,
+        "Search": found.search,
+        "GetItemMedia": found.media,
+    }
     routes = [
         route("/model/{model_id:path}/invoke", "POST", "InvokeModel", aws.invoke, bedrock.error_body),
         route("/foundation-models", "GET", "ListFoundationModels", aws.list_models, bedrock.error_body),
@@ -94,8 +120,11 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
         route("/async-invoke/{arn:path}", "GET", "GetAsyncInvoke", later.get, bedrock.error_body),
         route("/kilonova/jobs/{arn:path}/cancel", "POST", "CancelJob", later.cancel, bedrock.error_body),
         route("/kilonova/jobs/{arn:path}", "GET", "DescribeJob", later.progress, bedrock.error_body),
-        route("/v1/embeddings", "POST", "CreateEmbeddings", plain.embeddings, openai.error_body),
-        route("/v1/models", "GET", "ListModels", plain.models, openai.error_body),
+        *(
+            route(one.path.replace("{id}", "{id:path}"), one.method, one.name, ours[one.name], openai.error_body)
+            for one in openapi.OPERATIONS
+        ),
+        Route("/openapi.json", openapi.page),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz(engine)),
         Route("/metrics", metrics.page(jobs)),
@@ -104,7 +133,11 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with engine, jobs:
-            yield
+            try:
+                yield
+            finally:
+                found.close()
+                store.close()
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unknown})
     app.state.engine = engine

@@ -69,7 +69,8 @@ class Operation:
 
     Args:
         name: for logs and metrics.
-        work: what the operation does; any ``KilonovaError`` it raises becomes the answer.
+        work: what the operation does; any ``KilonovaError`` it raises becomes the answer. What is not JSON it answers
+            with a ``Response`` of its own, which is sent when the work is done.
         error_body: the edge's rendering of errors.
         credentials, region, admission: who may call, from where, and how much at once.
     """
@@ -77,7 +78,7 @@ class Operation:
     def __init__(
         self,
         name: str,
-        work: Callable[[Call], Awaitable[Answer]],
+        work: Callable[[Call], Awaitable[Answer | Response]],
         error_body: ErrorBody,
         *,
         credentials: Sequence[Credential],
@@ -100,7 +101,11 @@ class Operation:
                 call.body, digest = await _read(request)
                 identity.confirm(digest)
                 answer = await _while_connected(request, self._work(call))
-            response = Response(answer.body, 200, answer.headers, "application/json")
+            response = (
+                answer
+                if isinstance(answer, Response)
+                else Response(answer.body, 200, answer.headers, "application/json")
+            )
         except KilonovaError as refusal:
             error, response = refusal.name, self._refuse(refusal)
         except ClientDisconnect:
@@ -189,7 +194,7 @@ def _too_long(length: int) -> Validation:
     )
 
 
-async def _while_connected(request: Request, work: Awaitable[Answer]) -> Answer:
+async def _while_connected(request: Request, work: Awaitable[Answer | Response]) -> Answer | Response:
     """Do the work, or stop it when the caller leaves.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Several
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from kilonova.stores.filter import Filter
-from kilonova.wire.errors import NotFound
+from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore"]
+__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "check_name"]
+
+_NAME = re.compile(r"[^\W_][\w-]{0,63}")
 
 
 class Metric(StrEnum):
@@ -56,6 +59,19 @@ class Match:
     payload: Mapping[str, Any]
     score: float | None = None
     distance: float | None = None
+
+
+def check_name(name: str) -> None:
+    """Refuse names that a collection cannot have in every store.
+
+    Raises:
+        Validation: it is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise Validation(
+            f"{name!r} is no name of a collection.",
+            "Use letters, digits, - and _, at most 64, with a letter or digit first.",
+        )
 
 
 class VectorStore(ABC):

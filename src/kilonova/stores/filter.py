@@ -13,7 +13,7 @@ from typing import Any
 
 from kilonova.wire.errors import Validation
 
-__all__ = ["And", "Compare", "Exists", "Filter", "In", "Not", "Or", "Value", "all_of", "matches", "parse"]
+__all__ = ["And", "Compare", "Exists", "Filter", "In", "Not", "Or", "Value", "all_of", "matches", "parse", "written"]
 
 Value = str | int | float | bool
 
@@ -70,7 +70,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<sign><=|>=|!=|<|>|=|\(|\)|,)"""
     r"""|(?P<word>[^\s()<>=!,"']+))"""
 )
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EXAMPLE = 'For example: year >= 2020 and camera = "X100".'
 _DEEPEST = 50
 
@@ -134,6 +134,33 @@ def parse(text: str) -> Filter:
         Validation: it cannot be understood; the message says where.
     """
     return _Parser(text).whole()
+
+
+def written(where: Filter) -> str:
+    """A filter as ``parse`` reads it."""
+    match where:
+        case And(parts):
+            return f"({' and '.join(map(written, parts))})"
+        case Or(parts):
+            return f"({' or '.join(map(written, parts))})"
+        case Not(part):
+            return f"not {written(part)}"
+        case Exists(field):
+            return f"exists {_quoted(field)}"
+        case In(field, values):
+            return f"{_quoted(field)} in ({', '.join(map(_value, values))})"
+        case Compare(field, relation, value):
+            return f"{_quoted(field)} {relation} {_value(value)}"
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _quoted(value) if isinstance(value, str) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 class _Parser:
@@ -212,7 +239,7 @@ class _Parser:
         if word.lower() in ("true", "false"):
             return word.lower() == "true"
         if number := _NUMBER.fullmatch(word):
-            return float(word) if number[1] else int(word)
+            return float(word) if number[1] or number[2] else int(word)
         return word
 
     def _next(self) -> re.Match[str] | None:
@@ -236,4 +263,4 @@ class _Parser:
 
 
 def _unquoted(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)

@@ -12,7 +12,6 @@ the condition ``= true`` for ``= 1``). Qdrant's ids are UUIDs made of ours.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import threading
 from collections.abc import Collection as Several
@@ -25,7 +24,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from kilonova.stores import lexical
-from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore
+from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore, check_name
 from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, moment
 from kilonova.stores.owner import Owner
 from kilonova.wire.errors import InternalServer, Validation
@@ -34,7 +33,6 @@ __all__ = ["QdrantEdge"]
 
 _FORMAT = 1
 _SPACE = UUID("6d2c0f0e-52a1-4f0e-9a53-0d2a1c5f7b11")  # of our ids
-_NAME = re.compile(r"[^\W_][\w-]{0,63}")
 _PAGE = 1_000
 _TRUTHS = {True: "_true", False: "_false"}
 _DISTANCES = {
@@ -70,12 +68,17 @@ class QdrantEdge(VectorStore):
         self._open: dict[str, _Open] = {}
         self._lock = threading.RLock()
 
+    def open(self, name: str) -> None:
+        """Own a collection from now on; whatever is done with it does the same.
+
+        Raises:
+            NotFound: there is none.
+            Owned: another process has it.
+        """
+        self._opened(name)
+
     def create(self, collection: Collection) -> None:
-        if not _NAME.fullmatch(collection.name):
-            raise Validation(
-                f"{collection.name!r} is no name of a collection.",
-                "Use letters, digits, - and _, at most 64, with a letter or digit first.",
-            )
+        check_name(collection.name)
         folder = self._folder / collection.name
         with self._lock:
             if (folder / "collection.json").exists():

@@ -14,7 +14,7 @@ from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.wire.errors import KilonovaError, Validation
 
-__all__ = ["EmbeddingsRequest", "error_body", "parse_embeddings", "render_embeddings", "render_models"]
+__all__ = ["EmbeddingsRequest", "breach", "error_body", "parse_embeddings", "render_embeddings", "render_models"]
 
 _MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
 _TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -56,8 +56,7 @@ def parse_embeddings(body: bytes, allowed: Sequence[int]) -> EmbeddingsRequest:
                 "Token ids cannot be embedded: they belong to another model's tokenizer. (parameter: input)",
                 "Send strings; with LangChain set check_embedding_ctx_length=False.",
             ) from None
-        first = error.errors(include_url=False)[0]
-        raise Validation(f"{first['msg']} (parameter: {'.'.join(str(part) for part in first['loc'])})") from None
+        raise breach(error) from None
     if any(not text for text in request.texts):
         raise Validation("An input is an empty string. (parameter: input)", "Leave it out or send some text.")
     if request.dimensions is not None and request.dimensions not in allowed:
@@ -66,6 +65,12 @@ def parse_embeddings(body: bytes, allowed: Sequence[int]) -> EmbeddingsRequest:
             f"Use one of {', '.join(map(str, allowed))}.",
         )
     return request
+
+
+def breach(error: ValidationError) -> Validation:
+    """Pydantic's first finding in one sentence."""
+    first = error.errors(include_url=False)[0]
+    return Validation(f"{first['msg']} (parameter: {'.'.join(str(part) for part in first['loc'])})")
 
 
 def render_embeddings(vectors: Sequence[np.ndarray], request: EmbeddingsRequest, model: str, tokens: int) -> bytes:

@@ -1,0 +1,116 @@
+"""``/v1/collections``: a vector store over HTTP. ``stores.remote`` is the other end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from starlette.responses import StreamingResponse
+
+from kilonova.server.operation import Answer, Call
+from kilonova.stores.base import Collection, Point, VectorStore
+from kilonova.stores.filter import Filter, parse
+from kilonova.wire import search as wire
+
+__all__ = ["Collections"]
+
+
+class Collections:
+    """The operations on collections and their points.
+
+    Args:
+        store: where they lie.
+    """
+
+    def __init__(self, store: VectorStore) -> None:
+        self._store = store
+
+    async def list(self, call: Call) -> Answer:
+        """``GET /v1/collections``."""
+
+        def look() -> list[dict[str, object]]:
+            return [wire.plain_collection(one, self._store.count(one.name)) for one in self._store.collections()]
+
+        return Answer(wire.render({"collections": await asyncio.to_thread(look)}))
+
+    async def create(self, call: Call) -> Answer:
+        """``POST /v1/collections``."""
+        wanted = wire.parse(wire.CreateRequest, call.take_body())
+        made = Collection(wanted.name, wanted.model, wanted.dimension, wanted.metric)
+        await asyncio.to_thread(self._store.create, made)
+        return Answer(wire.render(wire.plain_collection(made, 0)))
+
+    async def get(self, call: Call) -> Answer:
+        """``GET /v1/collections/{name}``."""
+        name = _name(call)
+        found = await asyncio.to_thread(self._store.find, name)
+        return Answer(wire.render(wire.plain_collection(found, await asyncio.to_thread(self._store.count, name))))
+
+    async def drop(self, call: Call) -> Answer:
+        """``DELETE /v1/collections/{name}``."""
+        await asyncio.to_thread(self._store.drop, _name(call))
+        return Answer(b"{}")
+
+    async def upsert(self, call: Call) -> Answer:
+        """``POST /v1/collections/{name}/points``."""
+        wanted = wire.parse(wire.UpsertRequest, call.take_body())
+        points = [Point(one.id, wire.decoded(one.vector), one.payload, one.text) for one in wanted.points]
+        await asyncio.to_thread(self._store.upsert, _name(call), points)
+        return Answer(b"{}")
+
+    async def delete(self, call: Call) -> Answer:
+        """``POST /v1/collections/{name}/points/delete``."""
+        ids = wire.parse(wire.IdsRequest, call.take_body()).ids
+        await asyncio.to_thread(self._store.delete, _name(call), ids)
+        return Answer(b"{}")
+
+    async def points(self, call: Call) -> Answer:
+        """``POST /v1/collections/{name}/points/get``."""
+        ids = wire.parse(wire.IdsRequest, call.take_body()).ids
+        found = await asyncio.to_thread(self._store.get, _name(call), ids)
+        return Answer(wire.render({"points": [wire.plain_point(one) for one in found]}))
+
+    async def scroll(self, call: Call) -> StreamingResponse:
+        """``POST /v1/collections/{name}/points/scroll``: a point a line, until the last one."""
+        wanted = wire.parse(wire.ScrollRequest, call.take_body())
+        name, where = _name(call), _filter(wanted.where)
+        await asyncio.to_thread(self._store.count, name)  # an error is told before the answer begins
+
+        def lines() -> Iterator[bytes]:
+            for point in self._store.scroll(name, where, vectors=wanted.vectors):
+                yield wire.render(wire.plain_point(point)) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def count(self, call: Call) -> Answer:
+        """``POST /v1/collections/{name}/points/count``."""
+        where = _filter(wire.parse(wire.CountRequest, call.take_body()).where)
+        count = await asyncio.to_thread(self._store.count, _name(call), where)
+        return Answer(wire.render({"count": count}))
+
+    async def query(self, call: Call) -> Answer:
+        """``POST /v1/collections/{name}/points/query``."""
+        wanted = wire.parse(wire.QueryRequest, call.take_body())
+        name, where = _name(call), _filter(wanted.where)
+        if wanted.vector is not None:
+            vector = wire.decoded(wanted.vector)
+            found = await asyncio.to_thread(self._store.nearest, name, vector, wanted.k, where, exact=wanted.exact)
+        else:
+            assert wanted.text is not None
+            found = await asyncio.to_thread(self._store.lexical, name, wanted.text, wanted.k, where)
+        return Answer(wire.render({"matches": [wire.plain_match(one) for one in found]}))
+
+    async def optimize(self, call: Call) -> Answer:
+        """``POST /v1/collections/{name}/optimize``."""
+        call.take_body()
+        await asyncio.to_thread(self._store.optimize, _name(call))
+        return Answer(b"{}")
+
+
+def _name(call: Call) -> str:
+    name: str = call.request.path_params["name"]
+    return name
+
+
+def _filter(where: str) -> Filter | None:
+    return parse(where) if where.strip() else None

@@ -1,0 +1,184 @@
+"""``/v1/search``, and the files behind the hits."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import tempfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from kilonova.engine.engine import Engine
+from kilonova.media import limits
+from kilonova.media.content import Content, Encoded, Modality, Text
+from kilonova.search import roots
+from kilonova.search.files import Kind
+from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
+from kilonova.server.operation import Answer, Call
+from kilonova.storage.objects import ObjectInfo
+from kilonova.storage.s3 import S3Reader, connect, explained, split_uri
+from kilonova.stores.base import Collection, VectorStore
+from kilonova.stores.filter import parse
+from kilonova.wire import search as wire
+from kilonova.wire.errors import NotFound, Validation
+
+if TYPE_CHECKING:
+    from kilonova.search.items import Reading
+
+__all__ = ["Search"]
+
+_CHUNK = 1 << 18
+_Wanted = tuple[Content | Encoded, float]
+
+
+class Search:
+    """Searching with the engine's model.
+
+    Args:
+        engine: what embeds queries.
+        store: where collections lie.
+        data: the data folder, which knows what was indexed.
+    """
+
+    def __init__(self, engine: Engine, store: VectorStore, data: Path) -> None:
+        self._engine, self._store, self._data = engine, store, data
+        self._searcher = Searcher(store, engine)
+        self._reading: Reading | None = None
+        self._s3 = S3Reader()
+        self._objects: Any = None
+
+    def close(self) -> None:
+        """End the processes that read documents."""
+        if self._reading is not None:
+            self._reading.close()
+
+    async def search(self, call: Call) -> Answer:
+        """``POST /v1/search``."""
+        if call.request.headers.get("content-type", "").startswith("multipart/form-data"):
+            request, wanted = await self._form(call)
+        else:
+            request, wanted = wire.parse(wire.SearchRequest, call.take_body()), []
+        collection = await self._collection(request.collection)
+        wanted = [*await self._wanted(call, request), *wanted]
+        call.modality = "mixed" if len(wanted) > 1 else next((str(one.modality) for one, _ in wanted), "none")
+        query = Query(
+            wanted,
+            vector=wire.decoded(request.vector) if request.vector is not None else None,
+            kinds=tuple(map(Kind, request.kinds)),
+            where=parse(request.where) if request.where.strip() else None,
+            k=request.k,
+            mode=Mode(request.mode),
+            fusion=Fusion(request.fusion),
+            least=request.min_score,
+            diversity=request.diversity,
+            grouped=not request.segments,
+            good=request.good,
+            bad=request.bad,
+            exact=request.exact,
+        )
+        hits = await self._searcher.search(collection, query)
+        return Answer(wire.render({"hits": [wire.plain_hit(hit) for hit in hits]}))
+
+    async def media(self, call: Call) -> Response:
+        """``GET /v1/items/{id}/media``: the file that a point was made of, or the range of it that is asked for."""
+        name, item = call.request.query_params.get("collection", "files"), call.request.path_params["id"]
+        found = await asyncio.to_thread(self._store.get, name, [item])
+        if not found:
+            raise NotFound(f"There is no point {item} in {name}.", "Take ids from hits.")
+        uri = str(found[0].payload.get("uri", ""))
+        if not uri or not await asyncio.to_thread(roots.known, self._data, uri):
+            raise NotFound(f"The file of {item} is not handed out.", "Only what was indexed on this machine is.")
+        kind = mimetypes.guess_type(uri)[0] or "application/octet-stream"
+        # What others wrote must not act in this server's name in a browser.
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+        if uri.startswith("s3://"):
+            return await self._object(uri, kind, headers, call.request.headers.get("range"))
+        if not Path(uri).is_file():  # noqa: ASYNC240  (a stat)
+            raise NotFound(f"{uri} is not there any more.", "Index its folder again.")
+        return FileResponse(uri, media_type=kind, headers=headers)
+
+    async def _object(self, uri: str, kind: str, headers: dict[str, str], wanted: str | None) -> Response:
+        if self._objects is None:
+            self._objects = await asyncio.to_thread(connect)
+        bucket, key = split_uri(uri)
+        part = {"Range": wanted} if wanted else {}
+        found = await asyncio.to_thread(explained, uri, self._objects.get_object, Bucket=bucket, Key=key, **part)
+        headers |= {"Accept-Ranges": "bytes", "ETag": found["ETag"], "Content-Length": str(found["ContentLength"])}
+        if "ContentRange" in found:
+            headers["Content-Range"] = found["ContentRange"]
+        status = 206 if "ContentRange" in found else 200
+        return StreamingResponse(found["Body"].iter_chunks(_CHUNK), status, headers, kind)
+
+    async def _collection(self, name: str) -> Collection:
+        found = await asyncio.to_thread(self._store.find, name)
+        if found.model != self._engine.card.id:
+            raise Validation(
+                f"{name} holds vectors by {found.model}; this server has {self._engine.card.id}.",
+                f"Ask a server started with: kilonova serve --model {found.model}.",
+            )
+        return found
+
+    async def _wanted(self, call: Call, request: wire.SearchRequest) -> list[_Wanted]:
+        found: list[_Wanted] = []
+        said = [wire.Words(text=one) if isinstance(one, str) else one for one in request.text]
+        found += [(Text(words.text), words.weight) for words in said]
+        found += [(Text(words), UNLIKE) for words in request.unlike]
+        for field, modality in wire.FILES.items():
+            for media in getattr(request, field):
+                data = await self._bytes(call, media, modality)
+                found.append((await self._content(field, data, media), media.weight))
+        return found
+
+    async def _bytes(self, call: Call, media: wire.Media, modality: Modality) -> bytes:
+        if media.s3Location is None:
+            assert isinstance(media.bytes, bytes)
+            return media.bytes
+        place = media.s3Location
+        return await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner, call.hold)
+
+    async def _content(self, field: str, data: bytes, media: wire.Media | None) -> Content | Encoded:
+        if field != "document":
+            return Encoded(wire.FILES[field], data)
+        number = media.page if isinstance(media, wire.Page) else 1
+        if self._reading is None:
+            from kilonova.search.items import Reading, Settings  # servers start sooner without what reads media
+
+            self._reading = Reading(self._engine.card, Settings())
+        with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
+            await asyncio.to_thread(file.write, data)
+            await asyncio.to_thread(file.flush)
+            found = await self._reading.page(file.name, ObjectInfo(len(data), file.name), number - 1)
+        if found is None:
+            raise Validation(f"The document has no page {number}.")
+        return found
+
+    async def _form(self, call: Call) -> tuple[wire.SearchRequest, list[_Wanted]]:
+        """A search that came as a form: files are files, the other fields as in JSON."""
+
+        async def body() -> AsyncGenerator[bytes, None]:
+            yield call.take_body()
+
+        try:
+            form = await MultiPartParser(call.request.headers, body(), max_part_size=limits.INLINE_BODY_BYTES).parse()
+        except MultiPartException as error:
+            raise Validation(f"The form cannot be read: {error.message}.") from None
+        fields: dict[str, Any] = {}
+        wanted: list[_Wanted] = []
+        try:
+            for name in form:
+                given = form.getlist(name)
+                files = [one for one in given if isinstance(one, UploadFile)]
+                if files and name not in wire.FILES:
+                    raise Validation(f"{name} is no field for files.", f"Use {', '.join(wire.FILES)}.")
+                wanted += [(await self._content(name, await file.read(), None), 1.0) for file in files]
+                words = [one for one in given if isinstance(one, str)]
+                if words:
+                    fields[name] = words if len(words) > 1 else words[0]
+        finally:
+            await form.close()
+        return wire.parse(wire.SearchRequest, fields), wanted

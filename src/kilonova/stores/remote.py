@@ -1,0 +1,173 @@
+"""The collections of a Kilonova server, over HTTP (``server/collections.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Several
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+import numpy as np
+import orjson
+import urllib3
+
+from kilonova.media.limits import INLINE_BODY_BYTES
+from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore, check_name
+from kilonova.stores.filter import Filter, written
+from kilonova.wire import errors
+from kilonova.wire import search as wire
+from kilonova.wire.credential import Credential
+
+__all__ = ["Remote"]
+
+_TIMEOUT = urllib3.Timeout(connect=5, read=300)  # building an index takes its time
+_MOST_BYTES = INLINE_BODY_BYTES * 3 // 4
+_MOST_IDS = 1_000
+_ERRORS = {
+    one.name: one for one in map(errors.__dict__.get, errors.__all__)
+    if isinstance(one, type) and issubclass(one, errors.KilonovaError)
+}  # fmt: skip
+
+
+class Remote(VectorStore):
+    """A server's collections.
+
+    Args:
+        url: of the server.
+        credential: that it knows.
+    """
+
+    def __init__(self, url: str, credential: Credential) -> None:
+        self._url, self._credential = url.rstrip("/"), credential
+        self._pool = urllib3.PoolManager(timeout=_TIMEOUT, maxsize=8)
+
+    def create(self, collection: Collection) -> None:
+        facts = wire.plain_collection(collection, 0)
+        del facts["count"]
+        self._call("POST", "", facts)
+
+    def drop(self, name: str) -> None:
+        self._call("DELETE", self._path(name))
+
+    def collections(self) -> list[Collection]:
+        found = self._call("GET", "")["collections"]
+        return [Collection(one["name"], one["model"], one["dimension"], Metric(one["metric"])) for one in found]
+
+    def upsert(self, name: str, points: Sequence[Point]) -> None:
+        """See the contract; what does not fit into one request of 18 MB is written in several."""
+        waiting: list[bytes] = []
+        for point in points:
+            line = orjson.dumps(wire.plain_point(point))
+            if waiting and sum(map(len, waiting)) + len(line) > _MOST_BYTES:
+                self._send(name, waiting)
+                waiting = []
+            waiting.append(line)
+        self._send(name, waiting)
+
+    def _send(self, name: str, lines: Sequence[bytes]) -> None:
+        self._ask(name, "", b'{"points":[' + b",".join(lines) + b"]}")
+
+    def delete(self, name: str, ids: Several[str]) -> None:
+        every = list(ids)
+        for first in range(0, len(every), _MOST_IDS):
+            self._ask(name, "/delete", {"ids": every[first : first + _MOST_IDS]})
+
+    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+        answer = self._open("POST", f"{self._path(name)}/points/scroll", _asked(where, vectors=vectors))
+        try:
+            rest = b""
+            for chunk in answer.stream(1 << 18):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (_point(orjson.loads(line)) for line in lines)
+        except urllib3.exceptions.HTTPError as error:
+            raise errors.Unavailable(f"{self._url} broke off: {error}.", "Try again.") from None
+        finally:
+            answer.release_conn()
+
+    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+        found: list[Point] = []
+        for first in range(0, len(ids), _MOST_IDS):
+            some = self._ask(name, "/get", {"ids": list(ids[first : first + _MOST_IDS])})["points"]
+            found += map(_point, some)
+        return found
+
+    def count(self, name: str, where: Filter | None = None) -> int:
+        return int(self._ask(name, "/count", _asked(where))["count"])
+
+    def nearest(
+        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Match]:
+        return self._query(name, _asked(where, vector=wire.encoded(vector), k=k, exact=exact))
+
+    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
+        return self._query(name, _asked(where, text=text, k=k))
+
+    def optimize(self, name: str) -> None:
+        self._call("POST", f"{self._path(name)}/optimize")
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _query(self, name: str, asked: dict[str, Any]) -> list[Match]:
+        found = self._ask(name, "/query", asked)["matches"]
+        return [Match(one["id"], one["payload"], one["score"], one["distance"]) for one in found]
+
+    def _ask(self, name: str, path: str, body: dict[str, Any] | bytes) -> Any:
+        return self._call("POST", f"{self._path(name)}/points{path}", body)
+
+    def _path(self, name: str) -> str:
+        try:
+            check_name(name)
+        except errors.Validation:
+            self.find(name)  # says that there is none
+        return f"/{quote(name)}"
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | bytes = b"") -> Any:
+        return orjson.loads(self._open(method, path, body, whole=True).data)
+
+    def _open(
+        self, method: str, path: str, body: dict[str, Any] | bytes, *, whole: bool = False
+    ) -> urllib3.BaseHTTPResponse:
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        url = f"{self._url}/v1/collections{path}"
+        try:
+            answer = self._pool.request(
+                method, url, body=data, headers=self._headers(method, url, data), preload_content=whole, retries=False
+            )
+            if answer.status < 400:
+                return answer
+            said = answer.data
+        except urllib3.exceptions.HTTPError as error:
+            raise errors.Unavailable(
+                f"The server at {self._url} cannot be reached ({type(error).__name__}).", "Is it still running?"
+            ) from None
+        raise _error(answer.status, said)
+
+    def _headers(self, method: str, url: str, data: bytes) -> dict[str, str]:
+        who = self._credential
+        headers = {"Content-Type": "application/json"}
+        if who.api_key:
+            return {**headers, "Authorization": f"Bearer {who.api_key}"}
+        request = botocore.awsrequest.AWSRequest(method, url, headers, data)
+        keys = botocore.credentials.Credentials(who.access_key_id, who.secret_access_key, who.session_token or None)
+        botocore.auth.SigV4Auth(keys, "bedrock", "us-east-1").add_auth(request)
+        return dict(request.headers.items())
+
+
+def _error(status: int, body: bytes) -> errors.KilonovaError:
+    try:
+        said = orjson.loads(body)["error"]
+        return _ERRORS[said["code"]](said["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return errors.InternalServer(f"The server answered {status}: {body[:200]!r}.")
+
+
+def _asked(where: Filter | None, **fields: Any) -> dict[str, Any]:
+    return {**fields, "where": written(where) if where is not None else ""}
+
+
+def _point(plain: dict[str, Any]) -> Point:
+    return Point(plain["id"], wire.decoded(plain["vector"]), plain["payload"], plain["text"])

@@ -1,0 +1,321 @@
+"""The API of collections and search (``/v1/…``): requests, checked, and answers. ``server/openapi.py`` documents it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from kilonova.media.content import Modality
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.wire.errors import Validation
+from kilonova.wire.nova import Source, WireModel
+from kilonova.wire.openai import breach
+
+if TYPE_CHECKING:
+    from kilonova.search.query import Hit
+
+__all__ = [
+    "FILES",
+    "CollectionAnswer",
+    "CollectionsAnswer",
+    "CountAnswer",
+    "CountRequest",
+    "CreateRequest",
+    "HitAnswer",
+    "IdsRequest",
+    "MatchesAnswer",
+    "Media",
+    "Page",
+    "PointAnswer",
+    "PointsAnswer",
+    "QueryRequest",
+    "ScrollRequest",
+    "SearchAnswer",
+    "SearchRequest",
+    "UpsertRequest",
+    "Words",
+    "decoded",
+    "encoded",
+    "parse",
+    "plain_collection",
+    "plain_hit",
+    "plain_match",
+    "plain_point",
+    "render",
+]
+
+#: Fields of a search in which files come, and their modalities; a document is a page of a PDF file.
+FILES = {"image": Modality.IMAGE, "audio": Modality.AUDIO, "video": Modality.VIDEO, "document": Modality.IMAGE}
+_MOST_HITS = 1_000
+_Request = TypeVar("_Request", bound=BaseModel)
+_Weight = Annotated[float, Field(ge=-100, le=100)]
+_Vector = Annotated[
+    str | list[float], Field(description="Numbers, or base64 of little-endian float32 as in /v1/embeddings.")
+]
+_Where = Annotated[str, Field(description='A filter: year >= 2020 and camera = "X100".')]
+
+
+def _several(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class _Loose(BaseModel):
+    """Unknown fields are refused; numbers and truths may come as words, as forms send them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class _Strict(WireModel):
+    model_config = ConfigDict(defer_build=True)  # servers start sooner
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+
+class CreateRequest(_Strict):
+    """An empty collection for vectors of a model."""
+
+    name: str
+    model: str = "kilonova-mini"
+    dimension: Annotated[int, Field(ge=1, le=65_536)] = 1024
+    metric: Annotated[Metric, Field(strict=False)] = Metric.COSINE
+
+
+class PointRequest(_Strict):
+    """A vector under an id, what is known of it, and the words that BM25 finds it by."""
+
+    id: Annotated[str, Field(min_length=1, max_length=4096)]
+    vector: _Vector
+    payload: dict[str, Any] = Field(default_factory=dict)
+    text: str = ""
+
+
+class UpsertRequest(_Strict):
+    """Points to write, all of them or none."""
+
+    points: list[PointRequest]
+
+
+class IdsRequest(_Strict):
+    """Points by their ids."""
+
+    ids: list[str]
+
+
+class CountRequest(_Strict):
+    """Which points are counted; without a filter all."""
+
+    where: _Where = ""
+
+
+class ScrollRequest(CountRequest):
+    """Which points are wanted, with or without their vectors."""
+
+    vectors: bool = True
+
+
+class QueryRequest(CountRequest):
+    """The points nearest to a vector, or whose words fit a text best."""
+
+    vector: _Vector | None = None
+    text: str | None = None
+    k: Annotated[int, Field(ge=1, le=100_000)] = 10
+    exact: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.vector is None) == (self.text is None):
+            raise ValueError("exactly one of vector and text is required")
+        return self
+
+
+class Words(_Loose):
+    """Words with a weight; below zero they say what hits should not be like."""
+
+    text: Annotated[str, Field(min_length=1)]
+    weight: _Weight = 1.0
+
+
+class Media(Source):
+    """A file, inline as base64 or in S3, with a weight."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    weight: _Weight = 1.0
+
+
+class Page(Media):
+    """A page of a PDF file, from 1."""
+
+    page: Annotated[int, Field(ge=1)] = 1
+
+
+class SearchRequest(_Loose):
+    """What is looked for: words, files, a vector, or several of them, which are added up by their weights."""
+
+    collection: str = "files"
+    text: Annotated[list[str | Words], BeforeValidator(_several)] = []
+    unlike: Annotated[list[str], BeforeValidator(_several), Field(alias="not")] = []
+    image: Annotated[list[Media], BeforeValidator(_several)] = []
+    audio: Annotated[list[Media], BeforeValidator(_several)] = []
+    video: Annotated[list[Media], BeforeValidator(_several)] = []
+    document: Annotated[list[Page], BeforeValidator(_several)] = []
+    vector: _Vector | None = None
+    kinds: Annotated[
+        list[Literal["text", "document", "image", "audio", "video"]],
+        BeforeValidator(_several),
+        Field(description="What is searched; all when empty."),
+    ] = []
+    where: _Where = ""
+    k: Annotated[int, Field(ge=1, le=_MOST_HITS)] = 10
+    mode: Literal["hybrid", "dense", "words"] = "hybrid"
+    fusion: Literal["weights", "ranks"] = "weights"
+    min_score: Annotated[float, Field(description="Similarity that a hit must have.")] | None = None
+    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    segments: Annotated[bool, Field(description="Each segment by itself, not one hit for a file.")] = False
+    good: Annotated[list[str], BeforeValidator(_several), Field(description="Ids: more like these hits.")] = []
+    bad: Annotated[list[str], BeforeValidator(_several), Field(description="Ids: less like these hits.")] = []
+    exact: bool = False
+
+
+class CollectionAnswer(_Answer):
+    """A collection."""
+
+    name: str
+    model: str
+    dimension: int
+    metric: Metric
+    count: int
+
+
+class CollectionsAnswer(_Answer):
+    """All collections."""
+
+    collections: list[CollectionAnswer]
+
+
+class CountAnswer(_Answer):
+    """How many points there are."""
+
+    count: int
+
+
+class PointAnswer(_Answer):
+    """A point; its vector is base64 of little-endian float32, "" where none was asked for."""
+
+    id: str
+    vector: str
+    payload: dict[str, Any]
+    text: str
+
+
+class PointsAnswer(_Answer):
+    """The points that there are, in the order asked for."""
+
+    points: list[PointAnswer]
+
+
+class MatchAnswer(_Answer):
+    """A point that was found: by score where higher is better, by distance where lower is."""
+
+    id: str
+    payload: dict[str, Any]
+    score: float | None = None
+    distance: float | None = None
+
+
+class MatchesAnswer(_Answer):
+    """Points that were found, best first."""
+
+    matches: list[MatchAnswer]
+
+
+class HitAnswer(_Answer):
+    """A file or a point that was found, with the other moments of its file."""
+
+    id: str
+    score: float
+    similarity: float | None = None
+    distance: float | None = None
+    payload: dict[str, Any]
+    moments: list[dict[str, Any]]
+
+
+class SearchAnswer(_Answer):
+    """Hits, best first."""
+
+    hits: list[HitAnswer]
+
+
+def parse(model: type[_Request], given: bytes | dict[str, Any]) -> _Request:
+    """A request from a JSON body, or from a form's fields.
+
+    Raises:
+        Validation: it breaks the schema; the message names the field.
+    """
+    try:
+        return model.model_validate(given) if isinstance(given, dict) else model.model_validate_json(given or b"{}")
+    except ValidationError as error:
+        raise breach(error) from None
+
+
+def decoded(vector: str | list[float]) -> np.ndarray:
+    """A vector float32 [n] from what crossed the wire.
+
+    Raises:
+        Validation: it is no base64 of float32, or not finite.
+    """
+    try:
+        found = np.frombuffer(base64.b64decode(vector, validate=True), "<f4") if isinstance(vector, str) else vector
+        made = np.array(found, np.float32)
+    except (binascii.Error, ValueError, OverflowError) as error:
+        raise Validation(f"A vector cannot be read: {error}.", "Send numbers, or base64 of float32.") from None
+    if not np.isfinite(made).all():
+        raise Validation("A vector has numbers that are not finite.")
+    return made
+
+
+def encoded(vector: np.ndarray) -> str:
+    """A vector as base64 of little-endian float32."""
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def plain_collection(collection: Collection, count: int) -> dict[str, Any]:
+    """``CollectionAnswer``."""
+    return {
+        "name": collection.name,
+        "model": collection.model,
+        "dimension": collection.dimension,
+        "metric": str(collection.metric),
+        "count": count,
+    }
+
+
+def plain_point(point: Point) -> dict[str, Any]:
+    """``PointAnswer``, and what ``PointRequest`` takes."""
+    return {"id": point.id, "vector": encoded(point.vector), "payload": dict(point.payload), "text": point.text}
+
+
+def plain_match(match: Match) -> dict[str, Any]:
+    """``MatchAnswer``."""
+    return {"id": match.id, "payload": dict(match.payload), "score": match.score, "distance": match.distance}
+
+
+def plain_hit(hit: Hit) -> dict[str, Any]:
+    """``HitAnswer``, without what does not apply."""
+    found: dict[str, Any] = {"id": hit.id, "score": round(hit.score, 6)}
+    for name, value in (("similarity", hit.similarity), ("distance", hit.distance)):
+        if value is not None:
+            found[name] = round(value, 6)
+    return {**found, "payload": dict(hit.payload), "moments": list(hit.moments)}
+
+
+def render(found: dict[str, Any]) -> bytes:
+    """An answer's body."""
+    return orjson.dumps(found)
