@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,29 @@ def _remote(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
     return Remote(server.url, Credential("tests", api_key=API_KEY))
 
 
-STORES = {"qdrant-edge": _edge, "kilonova-server": _remote}
+def _faiss(kind: str) -> Callable[[pytest.FixtureRequest, Path], VectorStore]:
+    def make(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+        faiss = pytest.importorskip("kilonova.stores.faiss", reason="needs kilonova[faiss]")
+        made: VectorStore = faiss.Faiss(folder / "collections", faiss.Kind(kind))
+        return made
+
+    return make
+
+
+def _qdrant(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+    """The client's own in-memory stand-in for a server (no server can be had from the registries)."""
+    client = pytest.importorskip("qdrant_client", reason="needs kilonova[qdrant]")
+    from kilonova.stores.qdrant_server import QdrantServer
+
+    return QdrantServer(client.QdrantClient(":memory:"))
+
+
+STORES = {
+    "qdrant-edge": _edge,
+    "kilonova-server": _remote,
+    "qdrant-server": _qdrant,
+    **{f"faiss-{kind}": _faiss(kind) for kind in ("flat", "ivf", "hnsw")},
+}
 
 
 @pytest.fixture(params=list(STORES))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.collections import Data
+from kilonova.cli.collections import Data, Store
 from kilonova.cli.embed import read_file
 from kilonova.media.content import Detail
 
@@ -26,6 +26,7 @@ def classify(
     k: Annotated[int, typer.Option("-k", help="Neighbours that vote.", min=1, max=1_000)] = 7,
     majority: Annotated[bool, typer.Option(help="One neighbour, one vote; by default near ones count more.")] = False,
     data: Data = None,
+    store: Store = "",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
 ) -> None:
     """Say what files are by their nearest neighbours in a labelled collection, and show these.
@@ -47,8 +48,8 @@ def classify(
     from kilonova.search.vote import vote
 
     contents = [read_file(name, Detail.STANDARD) for name in inputs]
-    with local.store(data) as store:
-        found = asyncio.run(local.neighbours(store, store.find(collection), contents, label, k))
+    with local.store(data, store) as opened:
+        found = asyncio.run(local.neighbours(opened, opened.find(collection), contents, label, k))
     rows = [(name, vote(hits, label, majority=majority), hits) for name, hits in zip(inputs, found, strict=True)]
     if as_json:
         for name, shares, hits in rows:

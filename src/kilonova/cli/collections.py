@@ -8,15 +8,19 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Data", "app"]
+__all__ = ["Data", "Store", "app"]
 
 app = typer.Typer(no_args_is_help=True, help="What `kilonova index` made: list it, delete it.")
 Data = Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")]
+Store = Annotated[
+    str, typer.Option(envvar="KILONOVA_STORE", help="Address of another store of vectors, see `kilonova copy --help`.")
+]
 
 
 @app.command("list")
 def show(
     data: Data = None,
+    store: Store = "",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List collections: their vectors, model and dimension.
@@ -32,8 +36,8 @@ def show(
 
     from kilonova.search import local
 
-    with local.store(data) as store:
-        found = [(one, store.count(one.name)) for one in store.collections()]
+    with local.store(data, store) as opened:
+        found = [(one, opened.count(one.name)) for one in opened.collections()]
     if as_json:
         rows = [
             {"name": one.name, "vectors": count, "model": one.model, "dimension": one.dimension, "metric": one.metric}
@@ -54,6 +58,7 @@ def show(
 def drop(
     name: Annotated[str, typer.Argument(help="Which collection.")],
     data: Data = None,
+    store: Store = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a collection. The files it was made from are not touched.
@@ -64,9 +69,9 @@ def drop(
     """
     from kilonova.search import local
 
-    with local.store(data) as store:
-        store.find(name)
+    with local.store(data, store) as opened:
+        opened.find(name)
         if not yes:
-            typer.confirm(f"Delete {name} with {store.count(name):,} vectors?", abort=True)
-        store.drop(name)
+            typer.confirm(f"Delete {name} with {opened.count(name):,} vectors?", abort=True)
+        opened.drop(name)
     print(f"{name} is deleted.")

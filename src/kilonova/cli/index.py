@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.collections import Data
+from kilonova.cli.collections import Data, Store
 from kilonova.cli.embed import check_dimension, progress_bar
 from kilonova.server import identity
 
@@ -41,6 +41,7 @@ def index(
     ] = None,
     watch: Annotated[bool, typer.Option(help="Go on, and index what changes, until Ctrl-C.")] = False,
     data: Data = None,
+    store: Store = "",
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Index folders of texts, pages, images, sounds and films, so that `kilonova search` finds them.
@@ -67,8 +68,8 @@ def index(
 
     roots = files.resolve(paths)
     settings = Settings(characters, seconds)
-    with local.store(data) as store:
-        made = local.collection(store, collection, model, dimension)
+    with local.store(data, store) as opened:
+        made = local.collection(opened, collection, model, dimension)
         indexed.remember(data or identity.data(), roots)
         try:
             with progress_bar(as_json or watch) as progress:
@@ -78,7 +79,7 @@ def index(
                     progress.update(task, total=tally.total, completed=tally.done)
 
                 async def run() -> Tally:
-                    rounds = local.rounds(store, made, roots, settings, said, told, _LOOK_SECONDS if watch else None)
+                    rounds = local.rounds(opened, made, roots, settings, said, told, _LOOK_SECONDS if watch else None)
                     async with contextlib.aclosing(rounds):
                         async for tally in rounds:
                             if watch:

@@ -10,6 +10,7 @@ from kilonova import __version__
 from kilonova.cli import (
     classify,
     collections,
+    copy,
     doctor,
     embed,
     embed_many,
@@ -34,7 +35,7 @@ app = typer.Typer(
     help="Text, images, audio and video as vectors of one space, behind Amazon Nova's API, on your own machine.",
 )
 for command in (
-    up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, models.models,
+    up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, copy.copy, models.models,
     doctor.doctor,
 ):  # fmt: skip
     app.command()(command)

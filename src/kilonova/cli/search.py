@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.collections import Data
+from kilonova.cli.collections import Data, Store
 from kilonova.cli.embed import read_file
 from kilonova.media.content import Detail, Encoded, Modality, Text
 from kilonova.wire.errors import Validation
@@ -42,6 +42,7 @@ def search(
     exact: Annotated[bool, typer.Option(help="Compare with every vector instead of asking the index.")] = False,
     collection: Annotated[str, typer.Option("--collection", "-c", help="Where.")] = "files",
     data: Data = None,
+    store: Store = "",
     as_json: Annotated[bool, typer.Option("--json", help="The hits as JSON, with ids and all that is known.")] = False,
 ) -> None:
     """Search what `kilonova index` has indexed, by words, images, sounds, films, pages, or several at once.
@@ -87,8 +88,8 @@ def search(
         bad=bad or (),
         exact=exact,
     )
-    with local.store(data) as store:
-        hits = asyncio.run(local.search(store, store.find(collection), query))
+    with local.store(data, store) as opened:
+        hits = asyncio.run(local.search(opened, opened.find(collection), query))
         if as_json:
             print(json.dumps([plain_hit(hit) for hit in hits], ensure_ascii=False, indent=1))
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova._process.parent import worker_process
+from kilonova.cli.collections import Store
 from kilonova.models import registry
 from kilonova.server import identity
 from kilonova.wire.errors import KilonovaError
@@ -41,6 +42,7 @@ def serve(
     data: Annotated[
         Path | None, typer.Option(help="Folder for what is kept: jobs, collections. By default the user's data folder.")
     ] = None,
+    store: Store = "",
     database: Annotated[
         str, typer.Option(help="Keep jobs in this database, shared by several servers: postgresql://…")
     ] = "",
@@ -83,6 +85,7 @@ def serve(
             model,
             callers,
             JobSettings(data or identity.data(), database, at_once=jobs),
+            store=store,
             url=_url(listener, "https" if tls_cert else "http"),
             region=region,
             queue=queue,

@@ -10,12 +10,13 @@ from typing import Any
 
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Encoded, Text
-from kilonova.models import registry
+from kilonova.models.registry import card
 from kilonova.search import files
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Settings
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
 from kilonova.server import identity
+from kilonova.stores import registry
 from kilonova.stores.base import Collection, VectorStore
 from kilonova.stores.filter import Exists, all_of
 from kilonova.stores.qdrant import QdrantEdge
@@ -26,10 +27,13 @@ __all__ = ["collection", "neighbours", "rounds", "search", "store"]
 
 
 @contextlib.contextmanager
-def store(data: Path | None) -> Iterator[VectorStore]:
-    """The collections of this machine, under the folder given or the user's."""
-    credentials = identity.configured() or [identity.development()]
-    made = Shared(QdrantEdge((data or identity.data()) / "collections"), credentials[0])
+def store(data: Path | None, address: str = "") -> Iterator[VectorStore]:
+    """The store at an address, or else the collections of this machine, under the folder given or the user's."""
+    if address:
+        made = registry.opened(address)
+    else:
+        credentials = identity.configured() or [identity.development()]
+        made = Shared(QdrantEdge((data or identity.data()) / "collections"), credentials[0])
     try:
         yield made
     finally:
@@ -46,7 +50,7 @@ def collection(store: VectorStore, name: str, model: str | None, dimension: int 
         found = store.find(name)
     except NotFound:
         found = Collection(name, model or "kilonova-mini", dimension or 1024)
-        registry.card(found.model)
+        card(found.model)
         store.create(found)
     if (model or found.model, dimension or found.dimension) != (found.model, found.dimension):
         raise Validation(

@@ -23,7 +23,7 @@ from kilonova.models.background import background
 from kilonova.models.card import Purpose
 from kilonova.search.files import PLACE, Kind
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
-from kilonova.stores.base import Collection, Match, Metric, VectorStore
+from kilonova.stores.base import Collection, Match, Metric, VectorStore, check_query
 from kilonova.stores.filter import Compare, Filter, In, all_of
 from kilonova.wire.errors import NotFound, Validation
 
@@ -152,11 +152,7 @@ class Searcher:
     async def _vector(self, collection: Collection, query: Query) -> np.ndarray | None:
         if query.vector is not None:
             mixed = query.vector
-            if mixed.shape != (collection.dimension,):
-                raise Validation(
-                    f"The query is a vector of {mixed.size} numbers; "
-                    f"{collection.name} holds vectors of {collection.dimension}."
-                )
+            check_query(collection, mixed)
         elif not query.wanted:
             raise Validation("Nothing is looked for.", "Give a text or a file.")
         elif query.mode is Mode.WORDS:

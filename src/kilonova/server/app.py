@@ -24,6 +24,7 @@ from kilonova.server.invoke import Bedrock
 from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call, ErrorBody, Operation
 from kilonova.server.search import Search
+from kilonova.stores import registry
 from kilonova.stores.qdrant import QdrantEdge
 from kilonova.wire import bedrock, openai
 from kilonova.wire.credential import Credential
@@ -40,6 +41,7 @@ class Settings:
         model: a name of the registry.
         credentials: who may call.
         jobs: how asynchronous invocations are kept and run.
+        store: address of a store of vectors, see ``stores.registry``; "" keeps them in the data folder.
         url: where others reach this server; they are told when they want a collection that it has open.
         region: the only region served; "" serves each.
         queue: inputs that may wait for the model.
@@ -51,6 +53,7 @@ class Settings:
     model: str
     credentials: Sequence[Credential]
     jobs: JobSettings
+    store: str = ""
     url: str = ""
     region: str = ""
     queue: int = 256
@@ -92,8 +95,9 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
     jobs = Jobs(engine, settings.jobs)
     aws, later = Bedrock(engine, models), AsyncInvoke(engine, jobs, list(models))
     plain = OpenAI(engine, models)
-    store = QdrantEdge(settings.jobs.folder / "collections", settings.url)
-    kept, found = Collections(store), Search(engine, store, settings.jobs.folder)
+    folder = settings.jobs.folder
+    store = registry.opened(settings.store) if settings.store else QdrantEdge(folder / "collections", settings.url)
+    kept, found = Collections(store), Search(engine, store, folder)
     ours: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
         "CreateEmbeddings": plain.embeddings,
         "ListModels": plain.models,

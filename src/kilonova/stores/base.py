@@ -15,7 +15,7 @@ import numpy as np
 from kilonova.stores.filter import Filter
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "check_name"]
+__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "check_name", "check_points", "check_query"]
 
 _NAME = re.compile(r"[^\W_][\w-]{0,63}")
 
@@ -71,6 +71,33 @@ def check_name(name: str) -> None:
         raise Validation(
             f"{name!r} is no name of a collection.",
             "Use letters, digits, - and _, at most 64, with a letter or digit first.",
+        )
+
+
+def check_points(collection: Collection, points: Sequence[Point]) -> None:
+    """Refuse points that do not fit.
+
+    Raises:
+        Validation: a vector has another length.
+    """
+    for point in points:
+        if point.vector.shape != (collection.dimension,):
+            raise Validation(
+                f"The vector of {point.id} is {point.vector.shape}; "
+                f"{collection.name} holds vectors of {collection.dimension}."
+            )
+
+
+def check_query(collection: Collection, vector: np.ndarray) -> None:
+    """Refuse a query that does not fit.
+
+    Raises:
+        Validation: it has another length.
+    """
+    if vector.shape != (collection.dimension,):
+        raise Validation(
+            f"The query is a vector of {vector.size} numbers; "
+            f"{collection.name} holds vectors of {collection.dimension}."
         )
 
 

@@ -6,6 +6,7 @@ the inverse document frequency, which the store adds from what it holds.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 import zlib
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 
 import regex
 
-__all__ = ["query_weights", "terms", "weights"]
+__all__ = ["query_weights", "rarity", "terms", "weights"]
 
 _K1, _B = 1.2, 0.75
 _USUAL = 100  # terms of a usual text: a page or a segment has some hundreds, a photograph's name and place a dozen
@@ -70,6 +71,11 @@ def weights(text: str) -> dict[int, float]:
 def query_weights(text: str) -> dict[int, float]:
     """Weights by hashed term of a text that is looked for."""
     return dict.fromkeys(map(_key, _asked(text)), 1.0)
+
+
+def rarity(having: int, total: int) -> float:
+    """Inverse document frequency of a term that ``having`` of ``total`` points have, as Qdrant adds it by itself."""
+    return math.log(1.0 + (total - having + 0.5) / (having + 0.5))
 
 
 def _key(term: str) -> int:

@@ -1,0 +1,204 @@
+"""A Qdrant server or cluster (qdrant.tech), with the same points as the embedded one.
+
+What a collection was made with stands in Qdrant's metadata of it; collections without it are somebody else's and are
+left alone. The key of a server that wants one is taken from ``QDRANT_API_KEY``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection as Several
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from kilonova.stores import lexical
+from kilonova.stores import qdrant_data as data
+from kilonova.stores.base import (
+    Collection,
+    Match,
+    Metric,
+    Point,
+    VectorStore,
+    check_name,
+    check_points,
+    check_query,
+)
+from kilonova.stores.filter import Filter
+from kilonova.wire.errors import Unavailable, Validation
+
+__all__ = ["QdrantServer", "opened"]
+
+_PAGE, _SECONDS = 1_000, 120
+_FACTS = "kilonova"
+_DISTANCES = {
+    Metric.COSINE: models.Distance.COSINE,
+    Metric.DOT: models.Distance.DOT,
+    Metric.EUCLID: models.Distance.EUCLID,
+}
+
+
+def _between(field: str, bounds: dict[str, float]) -> models.FieldCondition:
+    return models.FieldCondition(key=field, range=models.Range(**bounds))
+
+
+def _when(field: str, bounds: dict[str, str]) -> models.FieldCondition:
+    return models.FieldCondition(key=field, range=models.DatetimeRange.model_validate(bounds))
+
+
+_TERMS = data.Terms(
+    both=models.Filter,
+    equal=lambda field, value: models.FieldCondition(key=field, match=models.MatchValue(value=value)),
+    between=_between,
+    when=_when,
+    empty=lambda field: models.IsEmptyCondition(is_empty=models.PayloadField(key=field)),
+)
+
+
+class QdrantServer(VectorStore):
+    """Collections of a server.
+
+    Args:
+        client: of Qdrant, connected.
+    """
+
+    def __init__(self, client: QdrantClient) -> None:
+        self._client = client
+
+    def create(self, collection: Collection) -> None:
+        check_name(collection.name)
+        if _said(self._client.collection_exists, collection.name):
+            raise Validation(f"There is a collection {collection.name} already.")
+        facts = {"model": collection.model, "dimension": collection.dimension, "metric": str(collection.metric)}
+        _said(
+            self._client.create_collection,
+            collection.name,
+            vectors_config={
+                "dense": models.VectorParams(size=collection.dimension, distance=_DISTANCES[collection.metric])
+            },
+            sparse_vectors_config={"text": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            metadata={_FACTS: facts},
+        )
+        keyword = models.PayloadSchemaType.KEYWORD
+        _said(self._client.create_payload_index, collection.name, data.INDEXED, keyword, wait=True)
+
+    def drop(self, name: str) -> None:
+        self.find(name)
+        _said(self._client.delete_collection, name)
+
+    def collections(self) -> list[Collection]:
+        found = []
+        for one in _said(self._client.get_collections).collections:
+            facts = (_said(self._client.get_collection, one.name).config.metadata or {}).get(_FACTS)
+            if facts:
+                found.append(Collection(one.name, facts["model"], facts["dimension"], Metric(facts["metric"])))
+        return sorted(found, key=lambda one: one.name)
+
+    def upsert(self, name: str, points: Sequence[Point]) -> None:
+        check_points(self.find(name), points)
+        if points:
+            _said(self._client.upsert, name, [_point(one) for one in points], wait=True)
+
+    def delete(self, name: str, ids: Several[str]) -> None:
+        self.find(name)
+        if ids:
+            _said(self._client.delete, name, [data.uuid_of(one) for one in ids], wait=True)
+
+    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+        self.find(name)
+        offset = None
+        while True:
+            records, offset = _said(
+                self._client.scroll,
+                name,
+                scroll_filter=data.translated(where, _TERMS),
+                limit=_PAGE,
+                offset=offset,
+                with_vectors=["dense"] if vectors else False,
+            )
+            yield from map(_back, records)
+            if offset is None:
+                return
+
+    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+        self.find(name)
+        found: dict[str, Point] = {}
+        for first in range(0, len(ids), _PAGE):
+            some = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
+            records = _said(self._client.retrieve, name, some, with_vectors=["dense"])
+            found |= {point.id: point for point in map(_back, records)}
+        return [found[one] for one in ids if one in found]
+
+    def count(self, name: str, where: Filter | None = None) -> int:
+        self.find(name)
+        return int(_said(self._client.count, name, data.translated(where, _TERMS), exact=True).count)
+
+    def nearest(
+        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Match]:
+        collection = self.find(name)
+        check_query(collection, vector)
+        params = models.SearchParams(exact=exact)
+        return self._ask(name, vector.tolist(), "dense", k, where, params, far=collection.metric is Metric.EUCLID)
+
+    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
+        self.find(name)
+        wanted = lexical.query_weights(text)
+        if not wanted:
+            return []
+        query = models.SparseVector(indices=list(wanted), values=list(wanted.values()))
+        return [one for one in self._ask(name, query, "text", k, where) if (one.score or 0.0) > 0]
+
+    def optimize(self, name: str) -> None:
+        """Qdrant indexes by itself."""
+        self.find(name)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(
+        self,
+        name: str,
+        query: Any,
+        using: str,
+        k: int,
+        where: Filter | None,
+        params: models.SearchParams | None = None,
+        far: bool = False,
+    ) -> list[Match]:
+        asked = {"using": using, "limit": k, "query_filter": data.translated(where, _TERMS), "search_params": params}
+        found = _said(self._client.query_points, name, query, **asked)
+        return [data.match(one.payload, one.score, far) for one in found.points]
+
+
+def opened(where: str) -> QdrantServer:
+    """The server at a URL, see ``stores.registry``."""
+    return QdrantServer(QdrantClient(url=where, api_key=os.environ.get("QDRANT_API_KEY"), timeout=_SECONDS))
+
+
+def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Call the client; its exceptions become ours."""
+    try:
+        return work(*arguments, **more)
+    except ResponseHandlingException as error:
+        raise Unavailable(f"Qdrant cannot be reached: {error}.", "Is its URL right?") from None
+    except UnexpectedResponse as error:
+        if error.status_code is not None and error.status_code >= 500:
+            raise Unavailable(f"Qdrant failed: {error}.", "Try again.") from None
+        raise Validation(f"Qdrant refused: {error}.", "QDRANT_API_KEY holds its key.") from None
+
+
+def _point(point: Point) -> models.PointStruct:
+    vectors: dict[str, Any] = {"dense": point.vector.tolist()}
+    if found := lexical.weights(point.text):
+        vectors["text"] = models.SparseVector(indices=list(found), values=list(found.values()))
+    return models.PointStruct(id=data.uuid_of(point.id), vector=vectors, payload=data.payload_of(point))
+
+
+def _back(record: models.Record) -> Point:
+    name, text, payload = data.own(record.payload)
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    return Point(name, np.array(vectors.get("dense", ()), np.float32), payload, text)
