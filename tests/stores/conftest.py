@@ -40,10 +40,17 @@ def _qdrant(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
     return QdrantServer(client.QdrantClient(":memory:"))
 
 
+def _chroma(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+    chroma = pytest.importorskip("kilonova.stores.chroma", reason="needs kilonova[chroma]")
+    made: VectorStore = chroma.opened(str(folder / "chroma"))
+    return made
+
+
 STORES = {
     "qdrant-edge": _edge,
     "kilonova-server": _remote,
     "qdrant-server": _qdrant,
+    "chroma": _chroma,
     **{f"faiss-{kind}": _faiss(kind) for kind in ("flat", "ivf", "hnsw")},
 }
 

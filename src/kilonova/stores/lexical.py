@@ -15,7 +15,7 @@ from typing import Any
 
 import regex
 
-__all__ = ["query_weights", "rarity", "terms", "weights"]
+__all__ = ["asked", "key", "query_weights", "rarity", "terms", "weights"]
 
 _K1, _B = 1.2, 0.75
 _USUAL = 100  # terms of a usual text: a page or a segment has some hundreds, a photograph's name and place a dozen
@@ -45,7 +45,7 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def _asked(text: str) -> list[str]:
+def asked(text: str) -> list[str]:
     """What a query looks for: no words that every text has, and pairs of characters where there are two."""
     found: list[str] = []
     for run in _runs(text):
@@ -63,14 +63,14 @@ def _pairs(run: str) -> list[str]:
 
 def weights(text: str) -> dict[int, float]:
     """Weights by hashed term of a text that is kept."""
-    counts = Counter(map(_key, terms(text)))
+    counts = Counter(map(key, terms(text)))
     length = sum(counts.values()) / _USUAL
     return {key: count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length)) for key, count in counts.items()}
 
 
 def query_weights(text: str) -> dict[int, float]:
     """Weights by hashed term of a text that is looked for."""
-    return dict.fromkeys(map(_key, _asked(text)), 1.0)
+    return dict.fromkeys(map(key, asked(text)), 1.0)
 
 
 def rarity(having: int, total: int) -> float:
@@ -78,5 +78,6 @@ def rarity(having: int, total: int) -> float:
     return math.log(1.0 + (total - having + 0.5) / (having + 0.5))
 
 
-def _key(term: str) -> int:
+def key(term: str) -> int:
+    """A term's number."""
     return zlib.crc32(term.encode())

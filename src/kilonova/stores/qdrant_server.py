@@ -22,13 +22,13 @@ from kilonova.stores.base import (
     Match,
     Metric,
     Point,
-    VectorStore,
     check_name,
     check_points,
     check_query,
 )
 from kilonova.stores.filter import Filter
-from kilonova.wire.errors import Unavailable, Validation
+from kilonova.stores.servers import ServerStore
+from kilonova.wire.errors import NotFound, Unavailable, Validation
 
 __all__ = ["QdrantServer", "opened"]
 
@@ -58,7 +58,7 @@ _TERMS = data.Terms(
 )
 
 
-class QdrantServer(VectorStore):
+class QdrantServer(ServerStore):
     """Collections of a server.
 
     Args:
@@ -66,6 +66,7 @@ class QdrantServer(VectorStore):
     """
 
     def __init__(self, client: QdrantClient) -> None:
+        super().__init__()
         self._client = client
 
     def create(self, collection: Collection) -> None:
@@ -87,6 +88,7 @@ class QdrantServer(VectorStore):
 
     def drop(self, name: str) -> None:
         self.find(name)
+        self.forget(name)
         _said(self._client.delete_collection, name)
 
     def collections(self) -> list[Collection]:
@@ -186,6 +188,8 @@ def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     except ResponseHandlingException as error:
         raise Unavailable(f"Qdrant cannot be reached: {error}.", "Is its URL right?") from None
     except UnexpectedResponse as error:
+        if error.status_code == 404:
+            raise NotFound(f"Qdrant has it no more: {error}.") from None
         if error.status_code is not None and error.status_code >= 500:
             raise Unavailable(f"Qdrant failed: {error}.", "Try again.") from None
         raise Validation(f"Qdrant refused: {error}.", "QDRANT_API_KEY holds its key.") from None

@@ -1,0 +1,304 @@
+"""Chroma (trychroma.com), in a folder or as a server.
+
+A record's metadata has the payload and the words as they were given in ``_payload`` and ``_text``, and for filters
+
+    n.field, t.field  its number, its point in time in seconds, of a field with one value that has an order
+    _has              "field" for each field that is there, "field=value" (JSON) for each of its values, n. and t. names
+
+Its document is the words' terms with blanks around each, so that ``$contains`` finds whole terms: Chroma 1.5 has no
+BM25 outside its cloud, and ``lexical`` adds it up from them. Collections of ours are called kilonova-…, in Punycode.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection as Several
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import chromadb
+import numpy as np
+from chromadb.config import Settings
+from chromadb.errors import ChromaError
+from chromadb.errors import NotFoundError as ChromaNotFound
+
+from kilonova.stores import lexical
+from kilonova.stores.base import (
+    Collection,
+    Match,
+    Metric,
+    Point,
+    check_name,
+    check_points,
+    check_query,
+)
+from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, Value, moment
+from kilonova.stores.owner import Owner
+from kilonova.stores.servers import ServerStore
+from kilonova.wire.errors import NotFound, Unavailable, Validation
+
+__all__ = ["Chroma", "opened"]
+
+_PAGE = 1_000
+_SPACES = {Metric.COSINE: "cosine", Metric.DOT: "ip", Metric.EUCLID: "l2"}
+_LOOK = 96  # candidates that a search of the graph keeps
+_CONTRARY = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
+
+
+class Chroma(ServerStore):
+    """Collections of a client.
+
+    Args:
+        client: of Chroma.
+        owner: of its folder, where there is one.
+    """
+
+    def __init__(self, client: Any, owner: Owner | None = None) -> None:
+        super().__init__()
+        self._client, self._owner = client, owner
+
+    def create(self, collection: Collection) -> None:
+        check_name(collection.name)
+        if any(one.name == collection.name for one in self.collections()):
+            raise Validation(f"There is a collection {collection.name} already.")
+        facts = {
+            "name": collection.name,
+            "model": collection.model,
+            "dimension": collection.dimension,
+            "metric": str(collection.metric),
+        }
+        hnsw = {"space": _SPACES[collection.metric], "ef_search": _LOOK, "ef_construction": 128}
+        _said(
+            self._client.create_collection,
+            _called(collection.name),
+            metadata=facts,
+            configuration={"hnsw": hnsw},
+            embedding_function=None,
+        )
+
+    def drop(self, name: str) -> None:
+        self.find(name)
+        self.forget(name)
+        _said(self._client.delete_collection, _called(name))
+
+    def collections(self) -> list[Collection]:
+        every = [one.metadata or {} for one in _said(self._client.list_collections) if one.name.startswith("kilonova-")]
+        found = [Collection(one["name"], one["model"], one["dimension"], Metric(one["metric"])) for one in every]
+        return sorted(found, key=lambda one: one.name)
+
+    def upsert(self, name: str, points: Sequence[Point]) -> None:
+        """See the contract; Chroma takes some thousand points at once, more are written in several goes."""
+        check_points(self.find(name), points)
+        points, most = list({point.id: point for point in points}.values()), self._client.get_max_batch_size()
+        for first in range(0, len(points), most):
+            some = points[first : first + most]
+            _said(
+                self._at(name).upsert,
+                ids=[point.id for point in some],
+                embeddings=[point.vector for point in some],
+                metadatas=[_metadata(point) for point in some],
+                documents=["".join(f" {term} " for term in lexical.terms(point.text)) for point in some],
+            )
+
+    def delete(self, name: str, ids: Several[str]) -> None:
+        at, every = self._at(name), list(ids)
+        for first in range(0, len(every), _PAGE):
+            _said(at.delete, ids=every[first : first + _PAGE])
+
+    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+        at, first = self._at(name), 0
+        include = ["metadatas", "embeddings"] if vectors else ["metadatas"]
+        asked = _asked(where)
+        while True:
+            found = _said(at.get, limit=_PAGE, offset=first, include=include, **asked)
+            yield from _points(found)
+            if len(found["ids"]) < _PAGE:
+                return
+            first += _PAGE
+
+    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+        at = self._at(name)
+        there: dict[str, Point] = {}
+        for first in range(0, len(ids), _PAGE):
+            some = list(dict.fromkeys(ids[first : first + _PAGE]))
+            found = _said(at.get, ids=some, include=["metadatas", "embeddings"])
+            there |= {point.id: point for point in _points(found)}
+        return [there[one] for one in ids if one in there]
+
+    def count(self, name: str, where: Filter | None = None) -> int:
+        at = self._at(name)
+        return int(_said(at.count)) if where is None else len(_said(at.get, include=[], **_asked(where))["ids"])
+
+    def nearest(
+        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Match]:
+        collection = self.find(name)
+        check_query(collection, vector)
+        if exact:  # Chroma itself always asks its graph
+            return self._exact(collection, vector, k, where)
+        include = ["metadatas", "distances"]
+        found = _said(self._at(name).query, query_embeddings=[vector], n_results=k, include=include, **_asked(where))
+        hits = zip(found["ids"][0], found["metadatas"][0], found["distances"][0], strict=True)
+        return [_match(collection, one, metadata, float(far)) for one, metadata, far in hits]
+
+    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
+        at, total = self._at(name), self.count(name)
+        weights = lexical.query_weights(text)
+        rarities: dict[int, float] = {}
+        candidates: dict[str, dict[str, Any]] = {}
+        for term in lexical.asked(text):
+            spoken = {"where_document": {"$contains": f" {term} "}}
+            having = _said(at.get, include=["metadatas"], **spoken)
+            rarities[lexical.key(term)] = lexical.rarity(len(having["ids"]), total)
+            passed = having if where is None else _said(at.get, include=["metadatas"], **spoken, **_asked(where))
+            candidates |= zip(passed["ids"], passed["metadatas"], strict=True)
+        scores = {}
+        for one, metadata in candidates.items():
+            own = lexical.weights(metadata["_text"])
+            scores[one] = sum(weights[key] * own.get(key, 0.0) * rarity for key, rarity in rarities.items())
+        best = sorted(scores, key=lambda one: (-scores[one], one))[:k]
+        return [Match(one, json.loads(candidates[one]["_payload"]), score=scores[one]) for one in best]
+
+    def optimize(self, name: str) -> None:
+        """Chroma indexes by itself."""
+        self._at(name)
+
+    def close(self) -> None:
+        self._client.close()
+        if self._owner is not None:
+            self._owner.close()
+
+    def _exact(self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None) -> list[Match]:
+        ranked: list[tuple[float, Point]] = []
+        for point in self.scroll(collection.name, where):
+            ranked.append((_distance(collection.metric, point.vector, vector), point))
+            if len(ranked) >= _PAGE + k:
+                ranked = sorted(ranked, key=lambda pair: pair[0])[:k]
+        ranked = sorted(ranked, key=lambda pair: pair[0])[:k]
+        return [_scored(collection, point.id, dict(point.payload), far) for far, point in ranked]
+
+    def _at(self, name: str) -> Any:
+        self.find(name)
+        return _said(self._client.get_collection, _called(name), embedding_function=None)
+
+
+def opened(where: str) -> Chroma:
+    """The store in a folder or at a URL, see ``stores.registry``."""
+    settings = Settings(anonymized_telemetry=False)
+    if where.startswith(("http://", "https://")):
+        url = urlsplit(where)
+        secure = url.scheme == "https"
+        port = url.port or (443 if secure else 8000)
+        return Chroma(_said(chromadb.HttpClient, url.hostname or "", port, ssl=secure, settings=settings))
+    folder = Path(where).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = Owner(folder, "")
+    try:
+        return Chroma(chromadb.PersistentClient(folder, settings), owner)
+    except BaseException:
+        owner.close()
+        raise
+
+
+def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Call Chroma; its exceptions become ours."""
+    try:
+        return work(*arguments, **more)
+    except ChromaNotFound as error:
+        raise NotFound(f"Chroma: {error}.") from None
+    except ChromaError as error:
+        raise Validation(f"Chroma refused: {error}.") from None
+    except (OSError, ValueError) as error:  # ValueError: what its client makes of a server that is not there
+        raise Unavailable(f"Chroma cannot be reached: {error}.", "Is its address right?") from None
+
+
+def _called(name: str) -> str:
+    return f"kilonova-{name.encode('punycode').decode()}-1"  # must end in a letter or digit
+
+
+def _metadata(point: Point) -> dict[str, Any]:
+    found: dict[str, Any] = {"_payload": json.dumps(dict(point.payload), ensure_ascii=False), "_text": point.text}
+    has: list[str] = []
+    for field, value in point.payload.items():
+        values = value if isinstance(value, list) else [value]
+        values = [one for one in values if isinstance(one, str | int | float | bool)]
+        if value not in (None, []):
+            has.append(field)
+        has += [_token(field, one) for one in values]
+        if len(values) == 1 and isinstance(values[0], str):
+            with suppress(Validation):
+                found[f"t.{field}"] = moment(values[0]).timestamp()
+        elif len(values) == 1 and not isinstance(values[0], bool):
+            found[f"n.{field}"] = float(values[0])
+    has += [name for name in found if name.startswith(("n.", "t."))]
+    return {**found, "_has": has} if has else found
+
+
+def _token(field: str, value: Value) -> str:
+    plain = float(value) if isinstance(value, int) and not isinstance(value, bool) else value  # 1 is 1.0
+    return f"{field}={json.dumps(plain, ensure_ascii=False)}"
+
+
+def _asked(where: Filter | None) -> dict[str, Any]:
+    return {"where": _translated(where, True)} if where is not None else {}
+
+
+def _translated(where: Filter, wanted: bool) -> dict[str, Any]:
+    """A filter in Chroma's terms, or its contrary: Chroma has no "not", so that goes down to the conditions."""
+    match where:
+        case Not(part):
+            return _translated(part, not wanted)
+        case And(parts):
+            return _joined(parts, wanted, "$and" if wanted else "$or")
+        case Or(parts):
+            return _joined(parts, wanted, "$or" if wanted else "$and")
+        case In(field, values):
+            return _joined(tuple(Compare(field, "=", value) for value in values), wanted, "$or" if wanted else "$and")
+        case Exists(field):
+            return _has(field, wanted)
+        case Compare(field, "=", value):
+            return _has(_token(field, value), wanted)
+        case Compare(field, relation, value):
+            timed = isinstance(value, str)
+            bound = moment(value).timestamp() if timed else float(value)
+            name = f"{'t' if timed else 'n'}.{field}"
+            if wanted:
+                return {name: {_OPERATORS[relation]: bound}}
+            return {"$or": [{name: {_OPERATORS[_CONTRARY[relation]]: bound}}, _has(name, False)]}  # or has none
+
+
+def _joined(parts: tuple[Filter, ...], wanted: bool, word: str) -> dict[str, Any]:
+    found = [_translated(part, wanted) for part in parts]
+    return {word: found} if len(found) > 1 else found[0]
+
+
+def _has(token: str, wanted: bool) -> dict[str, Any]:
+    return {"_has": {"$contains" if wanted else "$not_contains": token}}
+
+
+def _points(found: Any) -> Iterator[Point]:
+    vectors = found["embeddings"] if found["embeddings"] is not None else [()] * len(found["ids"])
+    for one, metadata, vector in zip(found["ids"], found["metadatas"], vectors, strict=True):
+        yield Point(one, np.array(vector, np.float32), json.loads(metadata["_payload"]), metadata["_text"])
+
+
+def _distance(metric: Metric, one: np.ndarray, other: np.ndarray) -> float:
+    """As Chroma has it: 1 - cosine, 1 - dot product, or the square of Euclid's distance."""
+    if metric is Metric.EUCLID:
+        return float(((one - other) ** 2).sum())
+    lengths = np.linalg.norm(one) * np.linalg.norm(other) if metric is Metric.COSINE else 1.0
+    return 1.0 - float(one @ other) / max(float(lengths), 1e-12)
+
+
+def _match(collection: Collection, name: str, metadata: dict[str, Any], far: float) -> Match:
+    return _scored(collection, name, json.loads(metadata["_payload"]), far)
+
+
+def _scored(collection: Collection, name: str, payload: dict[str, Any], far: float) -> Match:
+    if collection.metric is Metric.EUCLID:
+        return Match(name, payload, distance=max(0.0, far) ** 0.5)
+    return Match(name, payload, score=1.0 - far)
