@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from kilonova.storage.local import free_port
+from kilonova.stores import registry
 from kilonova.stores.base import VectorStore
 from kilonova.stores.qdrant import QdrantEdge
 from kilonova.stores.remote import Remote
 from kilonova.wire.credential import Credential
-from tests.servers import API_KEY, Kilonova
+from tests.servers import API_KEY, BIN, Kilonova
+from tests.stores.opensearch_server import OpensearchServer
 
 
 def _edge(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
@@ -25,9 +32,8 @@ def _remote(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
 
 def _faiss(kind: str) -> Callable[[pytest.FixtureRequest, Path], VectorStore]:
     def make(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-        faiss = pytest.importorskip("kilonova.stores.faiss", reason="needs kilonova[faiss]")
-        made: VectorStore = faiss.Faiss(folder / "collections", faiss.Kind(kind))
-        return made
+        pytest.importorskip("faiss", reason="needs kilonova[faiss]")
+        return registry.opened(f"faiss:{folder / 'collections'}?index={kind}")
 
     return make
 
@@ -41,9 +47,17 @@ def _qdrant(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
 
 
 def _chroma(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-    chroma = pytest.importorskip("kilonova.stores.chroma", reason="needs kilonova[chroma]")
-    made: VectorStore = chroma.opened(str(folder / "chroma"))
-    return made
+    pytest.importorskip("chromadb", reason="needs kilonova[chroma]")
+    return registry.opened(f"chroma:{folder / 'chroma'}")
+
+
+def _chroma_server(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+    return registry.opened(f"chroma+{request.getfixturevalue('chroma_server')}")
+
+
+def _opensearch(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+    pytest.importorskip("opensearchpy", reason="needs kilonova[opensearch]")
+    return registry.opened(f"opensearch+{request.getfixturevalue('opensearch').url}")
 
 
 STORES = {
@@ -51,8 +65,36 @@ STORES = {
     "kilonova-server": _remote,
     "qdrant-server": _qdrant,
     "chroma": _chroma,
+    "opensearch": _opensearch,
+    "chroma-server": _chroma_server,
     **{f"faiss-{kind}": _faiss(kind) for kind in ("flat", "ivf", "hnsw")},
 }
+
+
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real server of Chroma."""
+    pytest.importorskip("chromadb", reason="needs kilonova[chroma]")
+    port, folder = free_port(), tmp_path_factory.mktemp("chroma")
+    command = [str(BIN / "chroma"), "run", "--host", "127.0.0.1", "--port", str(port), "--path", str(folder)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator[OpensearchServer]:
+    """Stands in for a cluster."""
+    with OpensearchServer() as server:
+        yield server
 
 
 @pytest.fixture(params=list(STORES))

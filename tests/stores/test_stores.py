@@ -172,7 +172,7 @@ def test_words(filled: VectorStore) -> None:
 
 def test_rare_words_count_more(store: VectorStore) -> None:
     store.create(Collection("notes", "fake", SIZE))
-    texts = {"a": "港口 harbour harbour", "b": "harbour lamp", "c": "harbour boat", "d": "lighthouse keeper"}
+    texts = {"a": "港口 harbour harbour harbour", "b": "harbour lamp", "c": "harbour boat", "d": "lighthouse keeper"}
     store.upsert("notes", [Point(name, vector(1), text=text) for name, text in texts.items()])
     assert names(store.lexical("notes", "harbour lamp", 4))[0] == "b"
     assert names(store.lexical("notes", "harbour", 4))[0] == "a"

@@ -1,9 +1,7 @@
 """Chroma (trychroma.com), in a folder or as a server.
 
 A record's metadata has the payload and the words as they were given in ``_payload`` and ``_text``, and for filters
-
-    n.field, t.field  its number, its point in time in seconds, of a field with one value that has an order
-    _has              "field" for each field that is there, "field=value" (JSON) for each of its values, n. and t. names
+``_has``, ``n.…`` and ``t.…`` of ``stores.flat``.
 
 Its document is the words' terms with blanks around each, so that ``$contains`` finds whole terms: Chroma 1.5 has no
 BM25 outside its cloud, and ``lexical`` adds it up from them. Collections of ours are called kilonova-…, in Punycode.
@@ -14,18 +12,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as Several
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import chromadb
+import httpx
 import numpy as np
 from chromadb.config import Settings
 from chromadb.errors import ChromaError
 from chromadb.errors import NotFoundError as ChromaNotFound
 
-from kilonova.stores import lexical
+from kilonova.stores import flat, lexical
 from kilonova.stores.base import (
     Collection,
     Match,
@@ -35,7 +33,7 @@ from kilonova.stores.base import (
     check_points,
     check_query,
 )
-from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, Value, moment
+from kilonova.stores.filter import Filter
 from kilonova.stores.owner import Owner
 from kilonova.stores.servers import ServerStore
 from kilonova.wire.errors import NotFound, Unavailable, Validation
@@ -45,7 +43,6 @@ __all__ = ["Chroma", "opened"]
 _PAGE = 1_000
 _SPACES = {Metric.COSINE: "cosine", Metric.DOT: "ip", Metric.EUCLID: "l2"}
 _LOOK = 96  # candidates that a search of the graph keeps
-_CONTRARY = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 
 
@@ -193,7 +190,10 @@ def opened(where: str) -> Chroma:
         url = urlsplit(where)
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 8000)
-        return Chroma(_said(chromadb.HttpClient, url.hostname or "", port, ssl=secure, settings=settings))
+        try:
+            return Chroma(chromadb.HttpClient(url.hostname or "", port, ssl=secure, settings=settings))
+        except ValueError as error:  # what its client makes of a server that is not there
+            raise Unavailable(f"{error}", "Is its address right?") from None
     folder = Path(where).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     owner = Owner(folder, "")
@@ -212,7 +212,7 @@ def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
         raise NotFound(f"Chroma: {error}.") from None
     except ChromaError as error:
         raise Validation(f"Chroma refused: {error}.") from None
-    except (OSError, ValueError) as error:  # ValueError: what its client makes of a server that is not there
+    except (OSError, httpx.HTTPError) as error:
         raise Unavailable(f"Chroma cannot be reached: {error}.", "Is its address right?") from None
 
 
@@ -222,62 +222,21 @@ def _called(name: str) -> str:
 
 def _metadata(point: Point) -> dict[str, Any]:
     found: dict[str, Any] = {"_payload": json.dumps(dict(point.payload), ensure_ascii=False), "_text": point.text}
-    has: list[str] = []
-    for field, value in point.payload.items():
-        values = value if isinstance(value, list) else [value]
-        values = [one for one in values if isinstance(one, str | int | float | bool)]
-        if value not in (None, []):
-            has.append(field)
-        has += [_token(field, one) for one in values]
-        if len(values) == 1 and isinstance(values[0], str):
-            with suppress(Validation):
-                found[f"t.{field}"] = moment(values[0]).timestamp()
-        elif len(values) == 1 and not isinstance(values[0], bool):
-            found[f"n.{field}"] = float(values[0])
-    has += [name for name in found if name.startswith(("n.", "t."))]
-    return {**found, "_has": has} if has else found
+    has, ordered = flat.flattened(point.payload)
+    return {**found, **ordered, **({"_has": has} if has else {})}
 
 
-def _token(field: str, value: Value) -> str:
-    plain = float(value) if isinstance(value, int) and not isinstance(value, bool) else value  # 1 is 1.0
-    return f"{field}={json.dumps(plain, ensure_ascii=False)}"
+_TERMS = flat.Terms(
+    every=lambda parts: {"$and": parts},
+    some=lambda parts: {"$or": parts},
+    has=lambda word: {"_has": {"$contains": word}},
+    lacks=lambda word: {"_has": {"$not_contains": word}},
+    compare=lambda name, relation, bound: {name: {_OPERATORS[relation]: bound}},
+)
 
 
 def _asked(where: Filter | None) -> dict[str, Any]:
-    return {"where": _translated(where, True)} if where is not None else {}
-
-
-def _translated(where: Filter, wanted: bool) -> dict[str, Any]:
-    """A filter in Chroma's terms, or its contrary: Chroma has no "not", so that goes down to the conditions."""
-    match where:
-        case Not(part):
-            return _translated(part, not wanted)
-        case And(parts):
-            return _joined(parts, wanted, "$and" if wanted else "$or")
-        case Or(parts):
-            return _joined(parts, wanted, "$or" if wanted else "$and")
-        case In(field, values):
-            return _joined(tuple(Compare(field, "=", value) for value in values), wanted, "$or" if wanted else "$and")
-        case Exists(field):
-            return _has(field, wanted)
-        case Compare(field, "=", value):
-            return _has(_token(field, value), wanted)
-        case Compare(field, relation, value):
-            timed = isinstance(value, str)
-            bound = moment(value).timestamp() if timed else float(value)
-            name = f"{'t' if timed else 'n'}.{field}"
-            if wanted:
-                return {name: {_OPERATORS[relation]: bound}}
-            return {"$or": [{name: {_OPERATORS[_CONTRARY[relation]]: bound}}, _has(name, False)]}  # or has none
-
-
-def _joined(parts: tuple[Filter, ...], wanted: bool, word: str) -> dict[str, Any]:
-    found = [_translated(part, wanted) for part in parts]
-    return {word: found} if len(found) > 1 else found[0]
-
-
-def _has(token: str, wanted: bool) -> dict[str, Any]:
-    return {"_has": {"$contains" if wanted else "$not_contains": token}}
+    return {"where": flat.translated(where, _TERMS)} if where is not None else {}
 
 
 def _points(found: Any) -> Iterator[Point]:
