@@ -19,6 +19,7 @@ from kilonova.stores.remote import Remote
 from kilonova.wire.credential import Credential
 from tests.servers import API_KEY, BIN, Kilonova
 from tests.stores.opensearch_server import OpensearchServer
+from tests.stores.s3vectors_server import S3VectorsServer
 
 
 def _edge(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
@@ -60,12 +61,27 @@ def _opensearch(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
     return registry.opened(f"opensearch+{request.getfixturevalue('opensearch').url}")
 
 
+def _s3vectors(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    variables = {
+        "AWS_ENDPOINT_URL_S3VECTORS": request.getfixturevalue("s3vectors").url,
+        "AWS_ACCESS_KEY_ID": "AKIDTEST",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return registry.opened("s3vectors:vectors")
+
+
 STORES = {
     "qdrant-edge": _edge,
     "kilonova-server": _remote,
     "qdrant-server": _qdrant,
     "chroma": _chroma,
     "opensearch": _opensearch,
+    "s3vectors": _s3vectors,
     "chroma-server": _chroma_server,
     **{f"faiss-{kind}": _faiss(kind) for kind in ("flat", "ivf", "hnsw")},
 }
@@ -94,6 +110,13 @@ def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def opensearch() -> Iterator[OpensearchServer]:
     """Stands in for a cluster."""
     with OpensearchServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3vectors() -> Iterator[S3VectorsServer]:
+    """Stands in for Amazon S3 Vectors."""
+    with S3VectorsServer() as server:
         yield server
 
 

@@ -105,6 +105,9 @@ class VectorStore(ABC):
     """Collections of points. Methods may be called from any thread; those that are given a name raise ``NotFound``
     where no collection has it, ``Unavailable`` where the store cannot be reached or another process owns it."""
 
+    #: How it can compare; ``create`` refuses other metrics.
+    metrics: frozenset[Metric] = frozenset(Metric)
+
     @abstractmethod
     def create(self, collection: Collection) -> None:
         """Make an empty collection. Raises ``Validation`` where there is one of that name."""

@@ -136,7 +136,7 @@ class Chroma(ServerStore):
         collection = self.find(name)
         check_query(collection, vector)
         if exact:  # Chroma itself always asks its graph
-            return self._exact(collection, vector, k, where)
+            return self.compared(collection, vector, k, where)
         include = ["metadatas", "distances"]
         found = _said(self._at(name).query, query_embeddings=[vector], n_results=k, include=include, **_asked(where))
         hits = zip(found["ids"][0], found["metadatas"][0], found["distances"][0], strict=True)
@@ -168,15 +168,6 @@ class Chroma(ServerStore):
         self._client.close()
         if self._owner is not None:
             self._owner.close()
-
-    def _exact(self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None) -> list[Match]:
-        ranked: list[tuple[float, Point]] = []
-        for point in self.scroll(collection.name, where):
-            ranked.append((_distance(collection.metric, point.vector, vector), point))
-            if len(ranked) >= _PAGE + k:
-                ranked = sorted(ranked, key=lambda pair: pair[0])[:k]
-        ranked = sorted(ranked, key=lambda pair: pair[0])[:k]
-        return [_scored(collection, point.id, dict(point.payload), far) for far, point in ranked]
 
     def _at(self, name: str) -> Any:
         self.find(name)
@@ -245,19 +236,9 @@ def _points(found: Any) -> Iterator[Point]:
         yield Point(one, np.array(vector, np.float32), json.loads(metadata["_payload"]), metadata["_text"])
 
 
-def _distance(metric: Metric, one: np.ndarray, other: np.ndarray) -> float:
-    """As Chroma has it: 1 - cosine, 1 - dot product, or the square of Euclid's distance."""
-    if metric is Metric.EUCLID:
-        return float(((one - other) ** 2).sum())
-    lengths = np.linalg.norm(one) * np.linalg.norm(other) if metric is Metric.COSINE else 1.0
-    return 1.0 - float(one @ other) / max(float(lengths), 1e-12)
-
-
 def _match(collection: Collection, name: str, metadata: dict[str, Any], far: float) -> Match:
-    return _scored(collection, name, json.loads(metadata["_payload"]), far)
-
-
-def _scored(collection: Collection, name: str, payload: dict[str, Any], far: float) -> Match:
+    """Chroma's distances are 1 - cosine, 1 - dot product, and the square of Euclid's."""
+    payload = json.loads(metadata["_payload"])
     if collection.metric is Metric.EUCLID:
         return Match(name, payload, distance=max(0.0, far) ** 0.5)
     return Match(name, payload, score=1.0 - far)

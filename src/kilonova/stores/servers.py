@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from kilonova.stores.base import Collection, VectorStore
+import heapq
+
+import numpy as np
+
+from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore
+from kilonova.stores.filter import Filter
 
 __all__ = ["ServerStore"]
 
@@ -21,3 +26,17 @@ class ServerStore(VectorStore):
     def forget(self, name: str) -> None:
         """Ask again the next time."""
         self._known.pop(name, None)
+
+    def compared(self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None) -> list[Match]:
+        """The nearest points by fetching and comparing all, for stores that always ask their index."""
+
+        def nearness(point: Point) -> float:
+            if collection.metric is Metric.EUCLID:
+                return -float(np.linalg.norm(point.vector - vector))
+            lengths = np.linalg.norm(point.vector) * np.linalg.norm(vector)
+            return float(point.vector @ vector) / (float(lengths) or 1.0 if collection.metric is Metric.COSINE else 1.0)
+
+        found = heapq.nlargest(k, ((nearness(one), one.id, one) for one in self.scroll(collection.name, where)))
+        if collection.metric is Metric.EUCLID:
+            return [Match(name, dict(point.payload), distance=-near) for near, name, point in found]
+        return [Match(name, dict(point.payload), score=near) for near, name, point in found]

@@ -1,0 +1,258 @@
+"""Amazon S3 Vectors: a vector bucket, an index kilonova-… for each collection, whose tags say what it was made with.
+
+A vector's metadata has the payload and the words as they were given in ``_payload`` and ``_text``; for filters, of
+which S3 Vectors takes 2 KB, ``n.…`` and ``t.…`` of ``stores.flat`` and hashes of its ``has`` in ``_has``; for BM25
+(indexes of the ENHANCED mode have it) hashes of the words' terms in ``_terms``, which no analyzer takes apart.
+
+There is no dot product, nothing is counted (counting lists all), and a write of more than 500 points is several.
+Credentials, region and endpoint come from the standard AWS variables and files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection as Several
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import numpy as np
+from botocore.config import Config
+
+from kilonova.stores import flat, lexical
+from kilonova.stores.base import (
+    Collection,
+    Match,
+    Metric,
+    Point,
+    check_name,
+    check_points,
+    check_query,
+)
+from kilonova.stores.filter import Filter, matches
+from kilonova.stores.servers import ServerStore
+from kilonova.wire.errors import NotFound, Unavailable, Validation
+
+__all__ = ["S3Vectors", "opened"]
+
+_PREFIX = "kilonova-"
+_METRICS = {Metric.COSINE: "cosine", Metric.EUCLID: "euclidean"}
+_PUT, _GET, _LIST, _FOUND = 500, 100, 1_000, 100  # the service takes and gives so many at once
+_ASKED = 100  # terms of a query: its text has 1,024 characters at most
+_OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
+
+
+class S3Vectors(ServerStore):
+    """Collections of a vector bucket, which is made with the first one.
+
+    Args:
+        client: of boto3 for ``s3vectors``.
+        bucket: the vector bucket's name.
+    """
+
+    metrics = frozenset(_METRICS)
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        super().__init__()
+        self._client, self._bucket = client, bucket
+
+    def create(self, collection: Collection) -> None:
+        check_name(collection.name)
+        if collection.metric not in self.metrics:
+            raise Validation("S3 Vectors has no dot product.", "Compare by cosine or Euclid's distance.")
+        if any(one.name == collection.name for one in self.collections()):
+            raise Validation(f"There is a collection {collection.name} already.")
+        facts = {
+            "kilonova:name": collection.name,
+            "kilonova:model": collection.model,
+            "kilonova:dimension": str(collection.dimension),
+            "kilonova:metric": str(collection.metric),
+        }
+        try:
+            self._say("create_vector_bucket", vectorBucketName=self._bucket)
+        except Validation as error:
+            if "ConflictException" not in str(error):  # it is there already
+                raise
+        self._say(
+            "create_index",
+            **self._at(collection.name),
+            dataType="float32",
+            dimension=collection.dimension,
+            distanceMetric=_METRICS[collection.metric],
+            metadataConfiguration={
+                "nonFilterableMetadataKeys": ["_payload", "_text", "_terms"],
+                "textSearchConfigurations": [{"metadataKey": "_terms"}],
+            },
+            tags=facts,
+        )
+        self._say("update_index_mode", **self._at(collection.name), indexMode="ENHANCED")
+
+    def drop(self, name: str) -> None:
+        self.find(name)
+        self.forget(name)
+        self._say("delete_index", **self._at(name))
+
+    def collections(self) -> list[Collection]:
+        try:
+            indexes = list(self._listed("list_indexes", "indexes", vectorBucketName=self._bucket, prefix=_PREFIX))
+        except NotFound:
+            return []  # no bucket yet
+        found = []
+        for index in indexes:
+            tags = self._say("list_tags_for_resource", resourceArn=index["indexArn"])["tags"]
+            name, model, dimension, metric = (
+                tags.get(f"kilonova:{part}", "") for part in ("name", "model", "dimension", "metric")
+            )
+            if name:
+                found.append(Collection(name, model, int(dimension), Metric(metric)))
+        return sorted(found, key=lambda one: one.name)
+
+    def upsert(self, name: str, points: Sequence[Point]) -> None:
+        check_points(self.find(name), points)
+        points = list({point.id: point for point in points}.values())
+        for first in range(0, len(points), _PUT):
+            vectors = [_vector(point) for point in points[first : first + _PUT]]
+            self._say("put_vectors", **self._at(name), vectors=vectors)
+
+    def delete(self, name: str, ids: Several[str]) -> None:
+        self.find(name)
+        keys = [_key(one) for one in ids]
+        for first in range(0, len(keys), _PUT):
+            self._say("delete_vectors", **self._at(name), keys=keys[first : first + _PUT])
+
+    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+        self.find(name)
+        asked = {**self._at(name), "returnData": vectors, "returnMetadata": True, "maxResults": _LIST}
+        for one in self._listed("list_vectors", "vectors", **asked):
+            point = _point(one)
+            if where is None or matches(where, point.payload):
+                yield point
+
+    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+        self.find(name)
+        there: dict[str, Point] = {}
+        for first in range(0, len(ids), _GET):
+            keys = [_key(one) for one in ids[first : first + _GET]]
+            found = self._say("get_vectors", **self._at(name), keys=keys, returnData=True, returnMetadata=True)
+            there |= {point.id: point for point in map(_point, found["vectors"])}
+        return [there[one] for one in ids if one in there]
+
+    def count(self, name: str, where: Filter | None = None) -> int:
+        self.find(name)
+        if where is not None:
+            return sum(1 for _ in self.scroll(name, where, vectors=False))
+        return sum(1 for _ in self._listed("list_vectors", "vectors", **self._at(name), maxResults=_LIST))
+
+    def nearest(
+        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Match]:
+        collection = self.find(name)
+        check_query(collection, vector)
+        if exact:
+            return self.compared(collection, vector, k, where)
+        query = {"queryVector": {"float32": vector.tolist()}, "returnDistance": True}
+        found = self._query(name, k, where, query)
+        if collection.metric is Metric.EUCLID:
+            return [Match(*_own(one), distance=float(one["distance"])) for one in found]
+        return [Match(*_own(one), score=1.0 - float(one["distance"])) for one in found]
+
+    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
+        self.find(name)
+        terms = _terms(lexical.asked(text)[:_ASKED])
+        if not terms:
+            return []
+        query = {"queryTexts": [{"text": terms, "metadataKey": "_terms"}], "returnScores": True}
+        found = self._query(name, k, where, query)
+        return [Match(*_own(one), score=float(one["scores"]["bm25Scores"][0]["score"])) for one in found]
+
+    def optimize(self, name: str) -> None:
+        """S3 Vectors indexes by itself."""
+        self.find(name)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _at(self, name: str) -> dict[str, str]:
+        digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+        return {"vectorBucketName": self._bucket, "indexName": f"{_PREFIX}{digest}"}
+
+    def _query(self, name: str, k: int, where: Filter | None, query: dict[str, Any]) -> list[dict[str, Any]]:
+        if where is not None:
+            query["filter"] = flat.translated(where, _TERMS)
+        asked = {**self._at(name), **query, "topK": min(k, _FOUND), "returnMetadata": True}
+        return list(islice(self._listed("query_vectors", "vectors", **asked), k))
+
+    def _listed(self, operation: str, field: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            found = self._say(operation, **arguments)
+            yield from found[field]
+            if not found.get("nextToken"):
+                return
+            arguments["nextToken"] = found["nextToken"]
+
+    def _say(self, operation: str, **arguments: Any) -> Any:
+        """Call boto3; its exceptions become ours."""
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except botocore.exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "NotFoundException":
+                raise NotFound(f"S3 Vectors has it no more: {error}.") from None
+            if code in ("ServiceUnavailableException", "TooManyRequestsException", "InternalServerException"):
+                raise Unavailable(f"S3 Vectors failed: {error}.", "Try again.") from None
+            raise Validation(f"S3 Vectors refused: {error}.") from None
+        except (botocore.exceptions.BotoCoreError, OSError) as error:
+            raise Unavailable(f"S3 Vectors cannot be reached: {error}.", "Check the AWS variables.") from None
+
+
+def opened(where: str) -> S3Vectors:
+    """The store in a vector bucket, see ``stores.registry``."""
+    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
+    return S3Vectors(boto3.session.Session().client("s3vectors", config=config), where)
+
+
+def _digest(word: str) -> str:
+    return hashlib.blake2b(word.encode(), digest_size=6).hexdigest()
+
+
+def _terms(terms: Sequence[str]) -> str:
+    return " ".join(f"t{lexical.key(term):08x}" for term in terms)
+
+
+def _key(name: str) -> str:
+    return name if len(name.encode()) <= 1_024 else hashlib.blake2b(name.encode()).hexdigest()
+
+
+def _vector(point: Point) -> dict[str, Any]:
+    has, ordered = flat.flattened(point.payload)
+    metadata: dict[str, Any] = {
+        "_payload": json.dumps({"id": point.id, "payload": dict(point.payload)}, ensure_ascii=False),
+        "_has": [_digest(word) for word in ["", *has]],  # never empty, so that "has not" finds those without a payload
+        **ordered,
+    }
+    if point.text:
+        metadata |= {"_text": point.text, "_terms": _terms(lexical.terms(point.text))}
+    return {"key": _key(point.id), "data": {"float32": point.vector.tolist()}, "metadata": metadata}
+
+
+def _own(found: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    kept = json.loads(found["metadata"]["_payload"])
+    return kept["id"], kept["payload"]
+
+
+def _point(found: dict[str, Any]) -> Point:
+    name, payload = _own(found)
+    vector = np.array(found.get("data", {}).get("float32", ()), np.float32)
+    return Point(name, vector, payload, found["metadata"].get("_text", ""))
+
+
+_TERMS = flat.Terms(
+    every=lambda parts: {"$and": parts},
+    some=lambda parts: {"$or": parts},
+    has=lambda word: {"_has": {"$eq": _digest(word)}},
+    lacks=lambda word: {"_has": {"$nin": [_digest(word)]}},
+    compare=lambda name, relation, bound: {name: {_OPERATORS[relation]: bound}},
+)
