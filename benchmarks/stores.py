@@ -33,6 +33,7 @@ from kilonova.stores.remote import Remote
 from kilonova.wire.credential import Credential
 
 _QUERIES, _K, _BATCH, _CENTRES = 200, 10, 1_000, 1_000
+_SETTLED = 5  # seconds until a server has loaded what it loads after it is ready
 
 
 class Draw:
@@ -94,7 +95,7 @@ def measure(address: str, folder: Path, kind: str, count: int, dimension: int, h
     rows = [("exact", slow), ("index", fast)]
     if http:
         with served(folder) as remote:
-            timed(remote, queries[:20], exact=False)
+            timed(remote, queries, exact=False)
             rows.append(("index through HTTP", timed(remote, queries, exact=False)[1]))
     for name, times in rows:
         print(
@@ -114,6 +115,7 @@ def served(folder: Path) -> Iterator[VectorStore]:
     try:
         url = process.stderr.readline().split()[-1]
         process.stderr.readline()  # ready
+        time.sleep(_SETTLED)
         remote = Remote(url, Credential("bench", api_key="bench"))
         yield remote
         remote.close()

@@ -9,7 +9,6 @@ from functools import cache
 import av
 import numpy as np
 import PIL.Image
-import sample_folder  # of examples/, see pyproject.toml
 
 __all__ = ["CODECS", "IMAGES", "SOUNDS", "SOUND_CODECS", "VIDEOS", "picture", "sound", "tone", "video"]
 
@@ -147,6 +146,8 @@ def _encode_sound(
 
 def pdf(*pages: str) -> bytes:
     """A PDF file with one line of text on each page; an empty one is a page without a text layer."""
+    import sample_folder  # of examples/; the processes that some tests start do not have it
+
     return sample_folder.pdf(
         [f"BT /F1 24 Tf 40 300 Td ({text}) Tj ET" if text else "40 300 200 50 re f" for text in pages]
     )

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+import pptx
 import pytest
 
 from kilonova.stores.base import Point
@@ -262,3 +265,38 @@ def test_collections_are_listed_and_deleted(tmp_path: Path, folder: Path) -> Non
     assert done.returncode == 1
     assert "no collection 笔记" in done.stderr
     assert (folder / "说明.txt").exists()
+
+
+def test_words_of_office_files_scans_and_subtitles(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    slide = pptx.Presentation()
+    slide.slides.add_slide(slide.slide_layouts[5]).shapes.title.text = "灯塔的历史"
+    slide.save(str(media / "talk.pptx"))
+    scan = PIL.Image.new("RGB", (900, 300), "white")
+    PIL.ImageDraw.Draw(scan).text((60, 100), "HARBOUR MASTER", "black", PIL.ImageFont.load_default(80))
+    scan.save(media / "scan.pdf", resolution=150)
+    (media / "film.mp4").write_bytes(samples.video("mp4", 9.0))
+    cue = "1\n00:00:0{}.000 --> 00:00:0{}.500\n{}\n\n"
+    (media / "film.zh.srt").write_text(cue.replace(".", ",").format(1, 2, "<i>信天翁</i>") + cue.format(6, 7, "鲸鱼"))
+    (media / "film.mp4.json").write_text('{"title": "At sea"}')
+    (media / "alone.srt").write_text(cue.replace(".", ",").format(1, 2, "alone"))
+    said = index(tmp_path, str(media))
+    assert (said["added"], said["failed"], said["otherFiles"]) == (4, [], 0)
+
+    def found(words: str) -> list[tuple[str, Any]]:
+        hits = search(tmp_path, words, "--mode", "words", "--segments")
+        return [(hit["payload"]["name"], hit["payload"].get("start", hit["payload"].get("page"))) for hit in hits]
+
+    assert set(found("灯塔")) == {("talk.pptx", 1)}
+    assert set(found("harbour master")) == {("scan.pdf", 1)}
+    assert found("信天翁") == [("film.mp4", 0)]
+    assert found("鲸鱼") == [("film.mp4", 5)]
+    (media / "film.zh.srt").write_text(cue.replace(".", ",").format(1, 2, "海豚"))
+    log = tmp_path / "log"
+    again = index(tmp_path, str(media), KILONOVA_FAKE_LOG=str(log))
+    assert (again["unchanged"], again["parts"], log.exists()) == (4, 0, False)  # nothing is embedded for new subtitles
+    assert found("信天翁") == []
+    assert found("海豚") == [("film.mp4", 0)]
+    (media / "film.zh.srt").write_text("nothing")
+    assert "has no subtitles" in index(tmp_path, str(media))["failed"][0]["reason"]

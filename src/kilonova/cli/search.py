@@ -118,11 +118,11 @@ def _media(name: str, modality: Modality) -> Encoded:
 
 
 def _page(name: str) -> Any:
-    from kilonova.media.document import pages
+    from kilonova.search import local
 
     path, _, number = name.partition("#")
-    index = int(number) - 1 if number.isdigit() else 0
-    return next(pages(Path(path), range(index, index + 1)))
+    found = asyncio.run(local.page(path, int(number) if number.isdigit() else 1))
+    return Text(found) if isinstance(found, str) else found
 
 
 def _place(found: Any) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from kilonova.media.content import Modality
+from kilonova.media.office import ENDINGS
 from kilonova.media.sniff import TEXTS, modality_of_name
+from kilonova.media.subtitles import ENDINGS as SUBTITLES
 from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import connect
 from kilonova.wire.errors import Validation
@@ -41,12 +43,14 @@ class File:
         kind: by its name.
         info: its state: size, and ETag or time of its last change.
         sidecar: uri and state of a JSON file beside it that says more of it, ``photo.jpg.json``.
+        subtitles: the same of subtitles beside a film or a recording, ``film.srt`` or ``film.zh.srt``.
     """
 
     uri: str
     kind: Kind
     info: ObjectInfo
     sidecar: tuple[str, ObjectInfo] | None = None
+    subtitles: tuple[tuple[str, ObjectInfo], ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,7 +61,7 @@ class File:
 def kind_of(name: str) -> Kind | None:
     """By a file name's ending, None for one that cannot be indexed."""
     lower = name.lower()
-    if lower.endswith(".pdf"):
+    if lower.endswith((".pdf", *ENDINGS)):
         return Kind.DOCUMENT
     if lower.endswith(TEXTS):
         return Kind.TEXT
@@ -127,13 +131,34 @@ def _objects(root: str) -> Iterator[tuple[str, ObjectInfo]]:
 
 def _classified(found: list[tuple[str, ObjectInfo]], strange: Callable[[str], None]) -> Iterator[File]:
     states = dict(found)
+    subtitles = _subtitles(states)
+    taken = {uri for those in subtitles.values() for uri in those}
     for uri, info in found:
         name = uri.rpartition("/")[2]
-        if name.startswith(".") or (name.endswith(".json") and uri.removesuffix(".json") in states):
+        if name.startswith(".") or uri in taken or (name.endswith(".json") and uri.removesuffix(".json") in states):
             continue
         kind = kind_of(name)
         if kind is None:
             strange(uri)
             continue
         beside = f"{uri}.json"
-        yield File(uri, kind, info, (beside, states[beside]) if beside in states else None)
+        yield File(
+            uri,
+            kind,
+            info,
+            (beside, states[beside]) if beside in states else None,
+            tuple((one, states[one]) for one in sorted(subtitles.get(uri, ()))),
+        )
+
+
+def _subtitles(states: Mapping[str, ObjectInfo]) -> dict[str, list[str]]:
+    """The subtitles of films and recordings, by their uris."""
+    stems = {uri.rpartition(".")[0]: uri for uri in states if kind_of(uri) in (Kind.VIDEO, Kind.AUDIO)}
+    found: dict[str, list[str]] = {}
+    for uri in states:
+        if uri.lower().endswith(SUBTITLES):
+            stem = uri.rpartition(".")[0]
+            film = stems.get(stem) or stems.get(stem.rpartition(".")[0])
+            if film is not None:
+                found.setdefault(film, []).append(uri)
+    return found

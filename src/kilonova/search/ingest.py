@@ -5,7 +5,7 @@ the next one goes on with the others. What is known of a file stands in its poin
 
     uri, name, kind    of the file
     hash, size, stamp  its content (BLAKE2b), its bytes, its ETag or time of change
-    facts              hash of what the user and its sidecar said of it
+    facts              hash of what the user, its sidecar and its subtitles say of it
     part, parts        number of the point among those of its file
     fault              why something of the file is missing
     start, end, page   where in the file
@@ -21,12 +21,14 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
+from kilonova.media import subtitles
 from kilonova.media.content import Modality
+from kilonova.media.text import decode
 from kilonova.models.card import Purpose
 from kilonova.search.files import PLACE, File, Kind, under
 from kilonova.search.items import Part, Reading, Settings, reads_whole
@@ -197,19 +199,21 @@ class _Run:
         known = self._known.get(file.uri)
         try:
             said = {**await asyncio.to_thread(_sidecar, file), **self._facts}
-            mark = hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+            cues = await asyncio.to_thread(_cues, file)
+            told = json.dumps([said, list(map(asdict, cues))] if cues else said, sort_keys=True)
+            mark = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
             state = (file.info.size, file.info.etag, mark)
             if known is not None and known.whole and (known.size, known.stamp, known.facts) == state:
                 self._count("unchanged", file, known.fault)
                 return
             data = await asyncio.to_thread(read_file, file.uri, file.info) if reads_whole(file) else None
             digest = await asyncio.to_thread(_hash, file, data)
-            points = await self._again(file, digest, mark, said)
+            points = await self._again(file, digest, mark, said, cues)
             if points is not None:
                 became = "unchanged" if known is not None and known.hash == digest else "moved"
             else:
                 became = "added" if known is None else "changed"
-                points = await self._embedded(file, data, digest, mark, said)
+                points = await self._embedded(file, data, digest, mark, said, cues)
                 self.tally.parts += len(points)
             await asyncio.to_thread(self._write, points, known)
             self._count(became, file, points[0].payload["fault"])
@@ -232,7 +236,9 @@ class _Run:
         stale = (known.ids if known is not None else set()) - {point.id for point in points}
         self._store.delete(self._collection.name, stale)
 
-    async def _again(self, file: File, digest: str, mark: str, said: dict[str, Any]) -> list[Point] | None:
+    async def _again(
+        self, file: File, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
+    ) -> list[Point] | None:
         """The points of a file whose content the collection has already, under this name or another."""
         source = self._known.get(self._by_hash.get(digest, ""))
         if source is None or not source.whole:
@@ -245,13 +251,13 @@ class _Run:
         described = {**await self._reading.describe(file), **said}
         points = []
         for point in sorted(there, key=lambda one: one.payload["part"]):
-            place = {name: point.payload[name] for name in PLACE if name in point.payload}
-            words = point.text.rpartition(_BREAK)[2]
-            points.append(self._point(file, digest, mark, described, point.vector, place, words, point.payload["part"]))
+            place = {name: point.payload[name] for name in PLACE if name in point.payload and name != "snippet"}
+            part = _spoken(file, Part(None, place, point.text.rpartition(_BREAK)[2]), cues)
+            points.append(self._point(file, digest, mark, described, part, point.vector, point.payload["part"]))
         return _numbered(points, there[0].payload["fault"])
 
     async def _embedded(
-        self, file: File, data: bytes | None, digest: str, mark: str, said: dict[str, Any]
+        self, file: File, data: bytes | None, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
     ) -> list[Point]:
         """The points of a file."""
         self._engine.require(_MODALITIES[file.kind])
@@ -279,8 +285,8 @@ class _Run:
                 raise one
             else:
                 part, vector = one
-                place = {**part.place, **({"snippet": part.snippet} if part.snippet else {})}
-                points.append(self._point(file, digest, mark, described, vector, place, part.text, len(points)))
+                part = _spoken(file, part, cues)
+                points.append(self._point(file, digest, mark, described, part, vector, len(points)))
         if not points:
             raise Validation(fault or "There is nothing in it.")
         return _numbered(points, fault)
@@ -296,9 +302,8 @@ class _Run:
         digest: str,
         mark: str,
         described: dict[str, Any],
+        part: Part,
         vector: Any,
-        place: dict[str, Any],
-        words: str,
         number: int,
     ) -> Point:
         payload = {
@@ -311,11 +316,28 @@ class _Run:
             "stamp": file.info.etag,
             "facts": mark,
             "part": number,
-            **place,
+            **part.described,
         }
         spoken = [file.name.rpartition(".")[0], *(value for value in described.values() if isinstance(value, str))]
-        text = "\n".join(spoken) + _BREAK + words.replace(_BREAK, "\n")
+        text = "\n".join(spoken) + _BREAK + part.text.replace(_BREAK, "\n")
         return Point(f"{file.uri}#{number}", vector, payload, text)
+
+
+def _cues(file: File) -> list[subtitles.Cue]:
+    """What the subtitles beside a file say.
+
+    Raises:
+        Validation: they cannot be read.
+    """
+    found = [subtitles.cues(decode(read_file(uri, info), uri), uri) for uri, info in file.subtitles]
+    return [cue for one in found for cue in one]
+
+
+def _spoken(file: File, part: Part, cues: list[subtitles.Cue]) -> Part:
+    """A part with the words that subtitles have for its time; those of other kinds as they are."""
+    if file.kind not in (Kind.AUDIO, Kind.VIDEO):
+        return part
+    return replace(part, text=subtitles.said(cues, part.place["start"], part.place["end"]))
 
 
 def _numbered(points: list[Point], fault: str) -> list[Point]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html.parser
+import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,9 +56,10 @@ class Part:
     fault: str = ""
 
     @property
-    def snippet(self) -> str:
-        """The beginning of its words, on one line."""
-        return " ".join(self.text.split())[:_SNIPPET]
+    def described(self) -> dict[str, Any]:
+        """``place``, and the beginning of its words on one line as ``snippet``."""
+        snippet = " ".join(self.text.split())[:_SNIPPET]
+        return {**self.place, **({"snippet": snippet} if snippet else {})}
 
 
 class Reading:
@@ -70,6 +73,7 @@ class Reading:
     def __init__(self, card: ModelCard, settings: Settings) -> None:
         self._settings = settings
         self._media = reading_processes(card)
+        self._readers = asyncio.Semaphore(len(os.sched_getaffinity(0)))  # reading scans keeps a core busy
         self._files = Children("kilonova.search.reader:handler", memory=limits.DECODE_MEMORY)
 
     def close(self) -> None:
@@ -125,14 +129,15 @@ class Reading:
             Part(Text(one.value), {"start": one.start, "end": one.end}, one.value) for one in found if one.value.strip()
         ]
 
-    async def page(self, uri: str, info: ObjectInfo, number: int) -> Image | None:
-        """A page of a document, from 0; None after the last one.
+    async def page(self, uri: str, info: ObjectInfo, number: int) -> Image | str | None:
+        """A page of a document, from 0, or its words where it cannot be drawn; None after the last one.
 
         Raises:
             Validation: it cannot be read.
             Unavailable: S3 keeps failing.
         """
-        found: Image | None = await self._ask(Page(uri, info, number))
+        async with self._readers:
+            found: Image | str | None = await self._ask(Page(uri, info, number))
         return found
 
     async def _pages(self, file: File) -> AsyncGenerator[Part]:
@@ -149,9 +154,12 @@ class Reading:
             if page is None:
                 return
             number += 1
-            yield Part(page, {"page": number}, page.text or "")
-            for part in self._text(page.text or "", ""):
-                yield Part(part.content, {"page": number})
+            words = page if isinstance(page, str) else page.text or ""
+            drawn = isinstance(page, Image)
+            if isinstance(page, Image):
+                yield Part(page, {"page": number}, words)
+            for part in self._text(words, ""):  # BM25 finds a page's words once
+                yield Part(part.content, {"page": number}, "" if drawn else part.text)
 
     async def _ask(self, wanted: Describe | Page) -> Any:
         child = self._files.take()

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from kilonova.engine.engine import Engine
-from kilonova.media.content import Encoded, Text
+from kilonova.media.content import Encoded, Image, Text
+from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
 from kilonova.search import files
 from kilonova.search.ingest import Tally, ingest
-from kilonova.search.items import Settings
+from kilonova.search.items import Reading, Settings
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
 from kilonova.server import identity
 from kilonova.stores import registry
@@ -23,7 +24,7 @@ from kilonova.stores.qdrant import QdrantEdge
 from kilonova.stores.shared import Shared
 from kilonova.wire.errors import NotFound, Validation
 
-__all__ = ["collection", "neighbours", "rounds", "search", "store"]
+__all__ = ["collection", "neighbours", "page", "rounds", "search", "store"]
 
 
 @contextlib.contextmanager
@@ -88,6 +89,26 @@ async def rounds(
             if every is None:
                 return
             await asyncio.sleep(every)
+
+
+async def page(path: str, number: int) -> Image | str:
+    """A page of a document, from 1, or its words where it cannot be drawn.
+
+    Raises:
+        Validation: there is no such file or page, or it cannot be read.
+    """
+    (root,) = files.resolve([path])
+    for file in files.walk([root], lambda _: None):
+        if file.kind is files.Kind.DOCUMENT:
+            reading = Reading(card("kilonova-mini"), Settings())
+            try:
+                found = await reading.page(file.uri, file.info, number - 1)
+            finally:
+                reading.close()
+            if found is None:
+                raise Validation(f"{path} has no page {number}.")
+            return found
+    raise Validation(f"{path} is no document.", f"Documents end in .pdf, {', '.join(ENDINGS)}.")
 
 
 async def search(store: VectorStore, collection: Collection, query: Query) -> list[Hit]:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 from kilonova.media.content import Image
+from kilonova.models.mini.page import PageReader
 from kilonova.search.files import Kind
 from kilonova.storage.files import open_file
 from kilonova.storage.objects import ObjectInfo
@@ -36,18 +39,19 @@ class Describe:
 
 @dataclass(frozen=True)
 class Page:
-    """Asks for a page of a document, from 0; the answer is an Image, None after the last page."""
+    """Asks for a page of a document, from 0: an Image with its words, its words alone where it cannot be drawn, or None
+    after the last page."""
 
     uri: str
     info: ObjectInfo
     number: int
 
 
-def handler() -> Callable[[Describe | Page], dict[str, Any] | Image | None]:
+def handler() -> Callable[[Describe | Page], dict[str, Any] | Image | str | None]:
     """The message handler; it keeps a document open from one page to the next."""
     pages = _Pages()
 
-    def answer(wanted: Describe | Page) -> dict[str, Any] | Image | None:
+    def answer(wanted: Describe | Page) -> dict[str, Any] | Image | str | None:
         return pages(wanted) if isinstance(wanted, Page) else _describe(wanted)
 
     return answer
@@ -57,21 +61,37 @@ class _Pages:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._of: tuple[str, ObjectInfo] | None = None
-        self._document: Any = None
+        self._document: Any = None  # a PDF file, or the words of each page
+        self._read = PageReader()
 
-    def __call__(self, wanted: Page) -> Image | None:
+    def __call__(self, wanted: Page) -> Image | str | None:
         from kilonova.media import document
 
         if self._of != (wanted.uri, wanted.info):
             self._stack.close()
-            file = self._stack.enter_context(open_file(wanted.uri, wanted.info))
-            self._document = self._stack.enter_context(document.opened(file))
+            self._document = self._opened(wanted)
             self._of = (wanted.uri, wanted.info)
         if wanted.number >= len(self._document):
             self._stack.close()
             self._of = None
             return None
-        return document.page(self._document, wanted.number)
+        if isinstance(self._document, list):
+            return str(self._document[wanted.number])
+        page = document.page(self._document, wanted.number)
+        # a scan's words are looked for by BM25, too, so they are not left to the model
+        return page if page.text is not None else replace(page, text=self._read(page.pixels))
+
+    def _opened(self, wanted: Page) -> Any:
+        from kilonova.media import document, office
+
+        file = self._stack.enter_context(open_file(wanted.uri, wanted.info))
+        if not wanted.uri.lower().endswith(office.ENDINGS):
+            return self._stack.enter_context(document.opened(file))
+        folder = Path(self._stack.enter_context(TemporaryDirectory()))
+        path = folder / f"document{Path(wanted.uri).suffix.lower()}"
+        path.write_bytes(file.read())
+        made = office.as_pdf(path, folder)
+        return office.words(file, path.name) if made is None else self._stack.enter_context(document.opened(made))
 
 
 def _describe(wanted: Describe) -> dict[str, Any]:
@@ -124,8 +144,12 @@ def _media(file: BinaryIO) -> dict[str, Any]:
 
 
 def _document(file: BinaryIO) -> dict[str, Any]:
-    from kilonova.media import document
+    from kilonova.media import document, office
 
+    if file.read(2) == b"PK":
+        said = office.properties(file)
+        return {**said, **_date(said.pop("date", ""), "")}
+    file.seek(0)
     with document.opened(file) as opened:
         facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
         found = {"title": _plain(facts.get("Title")), "author": _plain(facts.get("Author")), "pages": len(opened)}

@@ -141,7 +141,7 @@ class Search:
         place = media.s3Location
         return await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner, call.hold)
 
-    async def _content(self, field: str, data: bytes, media: wire.Media | None) -> Content | Encoded:
+    async def _content(self, field: str, data: bytes, media: wire.Media | None, name: str = "") -> Content | Encoded:
         if field != "document":
             return Encoded(wire.FILES[field], data)
         number = media.page if isinstance(media, wire.Page) else 1
@@ -149,13 +149,13 @@ class Search:
             from kilonova.search.items import Reading, Settings  # servers start sooner without what reads media
 
             self._reading = Reading(self._engine.card, Settings())
-        with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
+        with tempfile.NamedTemporaryFile(suffix=Path(name).suffix) as file:
             await asyncio.to_thread(file.write, data)
             await asyncio.to_thread(file.flush)
             found = await self._reading.page(file.name, ObjectInfo(len(data), file.name), number - 1)
         if found is None:
             raise Validation(f"The document has no page {number}.")
-        return found
+        return Text(found) if isinstance(found, str) else found
 
     async def _form(self, call: Call) -> tuple[wire.SearchRequest, list[_Wanted]]:
         """A search that came as a form: files are files, the other fields as in JSON."""
@@ -175,7 +175,9 @@ class Search:
                 files = [one for one in given if isinstance(one, UploadFile)]
                 if files and name not in wire.FILES:
                     raise Validation(f"{name} is no field for files.", f"Use {', '.join(wire.FILES)}.")
-                wanted += [(await self._content(name, await file.read(), None), 1.0) for file in files]
+                wanted += [
+                    (await self._content(name, await file.read(), None, file.filename or ""), 1.0) for file in files
+                ]
                 words = [one for one in given if isinstance(one, str)]
                 if words:
                     fields[name] = words if len(words) > 1 else words[0]
