@@ -127,6 +127,10 @@ def test_a_vector_and_feedback(served: Served) -> None:
     )
     assert after["sound.wav"] > before["sound.wav"]
     assert after["photo.png"] < before["photo.png"]
+    plain, moved = (names(served.search(vector=point["vector"], k=3, **more)) for more in ({}, marked))
+    ranks = [hit["before"] for hit in served.search(vector=point["vector"], k=3, **marked)]
+    assert ranks == [plain.index(name) + 1 if name in plain else 0 for name in moved]
+    assert all("before" not in hit for hit in served.search(vector=point["vector"]))
 
 
 @pytest.mark.parametrize(

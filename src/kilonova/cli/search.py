@@ -35,8 +35,14 @@ def search(
     mode: Annotated[str, typer.Option(help="hybrid, dense (by vectors) or words (BM25).")] = "hybrid",
     fusion: Annotated[str, typer.Option(help="How hybrid puts both together: weights, or ranks (RRF).")] = "weights",
     least: Annotated[float | None, typer.Option("--min-score", help="Similarity that a hit must have.")] = None,
+    rerank: Annotated[
+        str, typer.Option(metavar="MODEL", help="A cross-encoder that reads the first 30 hits again; folder or name.")
+    ] = "",
     diversity: Annotated[float, typer.Option(help="0 to 1: how unlike each other hits shall be.", min=0, max=1)] = 0.0,
-    good: Annotated[list[str] | None, typer.Option(metavar="ID", help="More like this hit.")] = None,
+    good: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="More like this hit; ids: --json."),
+    ] = None,
     bad: Annotated[list[str] | None, typer.Option(metavar="ID", help="Less like this hit.")] = None,
     every: Annotated[bool, typer.Option("--segments", help="Each segment by itself, not one hit for a file.")] = False,
     exact: Annotated[bool, typer.Option(help="Compare with every vector instead of asking the index.")] = False,
@@ -59,6 +65,7 @@ def search(
     """
     from kilonova.search import local
     from kilonova.search.query import UNLIKE, Fusion, Mode, Query
+    from kilonova.search.rerank import CrossEncoder
     from kilonova.stores.filter import parse
     from kilonova.wire.search import plain_hit
 
@@ -88,8 +95,9 @@ def search(
         bad=bad or (),
         exact=exact,
     )
+    reranker = CrossEncoder(rerank) if rerank else None
     with local.store(data, store) as opened:
-        hits = asyncio.run(local.search(opened, opened.find(collection), query))
+        hits = asyncio.run(local.search(opened, opened.find(collection), query, reranker))
         if as_json:
             print(json.dumps([plain_hit(hit) for hit in hits], ensure_ascii=False, indent=1))
         else:
@@ -142,13 +150,15 @@ def _table(hits: list[Hit], query: Query) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    table = Table("", "score", "similarity", "kind", "file", "where", "words")
+    marked = any(hit.before is not None for hit in hits)
+    table = Table("", *(["before"] if marked else []), "score", "similarity", "kind", "file", "where", "words")
     for rank, hit in enumerate(hits, 1):
         payload = hit.payload
         places = dict.fromkeys(_place({"kind": payload.get("kind", ""), **one}) for one in (payload, *hit.moments))
         value = hit.similarity if hit.similarity is not None else hit.distance
         table.add_row(
             str(rank),
+            *([str(hit.before or "new")] if marked else []),
             f"{hit.score:.4f}",
             f"{value:.3f}" if value is not None else "",
             str(payload.get("kind", "")),

@@ -16,6 +16,7 @@ from kilonova.search import files
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Reading, Settings
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
+from kilonova.search.rerank import Reranker
 from kilonova.server import identity
 from kilonova.stores import registry
 from kilonova.stores.base import Collection, VectorStore
@@ -111,11 +112,13 @@ async def page(path: str, number: int) -> Image | str:
     raise Validation(f"{path} is no document.", f"Documents end in .pdf, {', '.join(ENDINGS)}.")
 
 
-async def search(store: VectorStore, collection: Collection, query: Query) -> list[Hit]:
+async def search(
+    store: VectorStore, collection: Collection, query: Query, reranker: Reranker | None = None
+) -> list[Hit]:
     """The hits of a query, with a model loaded for it."""
     async with Engine(collection.model) as engine:
         await engine.ready()
-        return await Searcher(store, engine).search(collection, query)
+        return await Searcher(store, engine, reranker).search(collection, query)
 
 
 async def neighbours(

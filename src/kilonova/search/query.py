@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from kilonova.models.background import background
 from kilonova.models.card import Purpose
 from kilonova.search.files import PLACE, Kind
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
+from kilonova.search.rerank import Reranker, reordered
 from kilonova.stores.base import Collection, Match, Metric, VectorStore, check_query
 from kilonova.stores.filter import Compare, Filter, In, all_of
 from kilonova.wire.errors import NotFound, Validation
@@ -37,6 +38,7 @@ _LEAST = 8  # fewer say little
 _ALIKE = ((Kind.TEXT, Kind.DOCUMENT), (Kind.IMAGE, Kind.VIDEO), (Kind.AUDIO,))
 _LEAST_SPREAD = 1e-3
 _MOMENTS = 3
+_RERANKED = 30  # hits that a reranker reads
 
 _MEANT = {
     Kind.TEXT: Modality.TEXT,
@@ -114,6 +116,7 @@ class Hit:
         distance: the same where the collection compares by Euclid's distance; lower is better.
         payload: of its best point.
         moments: the other points of its file that were found, best first: their ids, scores and places.
+        before: its rank without ``good`` and ``bad``, 0 where it was no hit; None where there is no feedback.
     """
 
     id: str
@@ -122,6 +125,7 @@ class Hit:
     similarity: float | None = None
     distance: float | None = None
     moments: Sequence[Mapping[str, Any]] = field(default=())
+    before: int | None = None
 
 
 def purpose(kinds: Sequence[Kind]) -> Purpose:
@@ -130,10 +134,16 @@ def purpose(kinds: Sequence[Kind]) -> Purpose:
 
 
 class Searcher:
-    """Searches the collections of a store with a model."""
+    """Searches the collections of a store with a model.
 
-    def __init__(self, store: VectorStore, engine: Engine) -> None:
-        self._store, self._engine = store, engine
+    Args:
+        store: where they lie.
+        engine: of their model.
+        reranker: reads the words of the first hits again where a query has words.
+    """
+
+    def __init__(self, store: VectorStore, engine: Engine, reranker: Reranker | None = None) -> None:
+        self._store, self._engine, self._reranker = store, engine, reranker
         self._samples: dict[str, tuple[int, dict[Kind | None, np.ndarray]]] = {}
 
     async def search(self, collection: Collection, query: Query) -> list[Hit]:
@@ -147,7 +157,12 @@ class Searcher:
         words = " ".join(item.value for item, weight in query.wanted if isinstance(item, Text) and weight > 0)
         if query.mode is Mode.WORDS and not words:
             raise Validation("There are no words to look for.", "Give a text, or search by vectors.")
-        return await asyncio.to_thread(self._found, collection, query, vector, words)
+        hits = await asyncio.to_thread(self._found, collection, query, vector, words)
+        if not (query.good or query.bad):
+            return hits
+        plain = await self.search(collection, replace(query, good=(), bad=()))
+        ranks = {_thing(hit, query): rank for rank, hit in enumerate(plain, 1)}
+        return [replace(hit, before=ranks.get(_thing(hit, query), 0)) for hit in hits]
 
     async def _vector(self, collection: Collection, query: Query) -> np.ndarray | None:
         if query.vector is not None:
@@ -208,7 +223,21 @@ class Searcher:
         for name in order:
             alike = near[name][0] if name in near else Match(name, {})
             hits.append(Hit(name, scores[name], matches[name].payload, alike.score, alike.distance))
-        return (_grouped(hits) if query.grouped else hits)[: query.k]
+        hits = _grouped(hits, query) if query.grouped else hits
+        if self._reranker is not None and words:
+            hits = self._reranked(collection.name, words, hits[: max(_RERANKED, query.k)], self._reranker)
+        return hits[: query.k]
+
+    def _reranked(self, name: str, words: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
+        """Hits by what the reranker says of their best part; its score takes the place of theirs."""
+        parts = {hit.id: [hit.id, *(str(one["id"]) for one in hit.moments)] for hit in hits}
+        found = {
+            point.id: point.text for point in self._store.get(name, [one for ids in parts.values() for one in ids])
+        }
+        texts = {one: text for one, text in found.items() if text.strip()}
+        said = dict(zip(texts, reranker(words, list(texts.values())).tolist(), strict=True)) if texts else {}
+        best = [max((said[one] for one in parts[hit.id] if one in said), default=None) for hit in hits]
+        return [replace(hits[place], score=_either(best[place], hits[place].score)) for place in reordered(best)]
 
     def _near(
         self, collection: Collection, query: Query, vector: np.ndarray, depth: int, scale: _Scale
@@ -270,6 +299,10 @@ class _Scale:
         return (found.score - mean) / spread
 
 
+def _either(one: float | None, other: float) -> float:
+    return other if one is None else one
+
+
 def _alike(collection: Collection, one: np.ndarray, other: np.ndarray) -> float:
     found = float(one @ other)
     if collection.metric is Metric.COSINE:
@@ -295,11 +328,16 @@ def _enough(kind: Kind | None, own: Mapping[Kind | None, np.ndarray]) -> np.ndar
     return np.concatenate(pool)
 
 
-def _grouped(hits: Sequence[Hit]) -> list[Hit]:
-    """One hit for each file; points without a file stand for themselves."""
+def _thing(hit: Hit, query: Query) -> str:
+    """What a hit stands for: its file, or itself; points without a file stand for themselves."""
+    return str(hit.payload.get("uri", hit.id)) if query.grouped else hit.id
+
+
+def _grouped(hits: Sequence[Hit], query: Query) -> list[Hit]:
+    """One hit for each file."""
     files: dict[str, list[Hit]] = {}
     for hit in hits:
-        files.setdefault(str(hit.payload.get("uri", hit.id)), []).append(hit)
+        files.setdefault(_thing(hit, query), []).append(hit)
     return [
         Hit(
             best.id,

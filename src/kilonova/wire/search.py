@@ -237,12 +237,14 @@ class MatchesAnswer(_Answer):
 
 
 class HitAnswer(_Answer):
-    """A file or a point that was found, with the other moments of its file."""
+    """A file or a point that was found, with the other moments of its file. With ``good`` or ``bad``, ``before`` is its
+    rank without them, 0 where it was no hit."""
 
     id: str
     score: float
     similarity: float | None = None
     distance: float | None = None
+    before: int | None = None
     payload: dict[str, Any]
     moments: list[dict[str, Any]]
 
@@ -310,7 +312,7 @@ def plain_match(match: Match) -> dict[str, Any]:
 def plain_hit(hit: Hit) -> dict[str, Any]:
     """``HitAnswer``, without what does not apply."""
     found: dict[str, Any] = {"id": hit.id, "score": round(hit.score, 6)}
-    for name, value in (("similarity", hit.similarity), ("distance", hit.distance)):
+    for name, value in (("similarity", hit.similarity), ("distance", hit.distance), ("before", hit.before)):
         if value is not None:
             found[name] = round(value, 6)
     return {**found, "payload": dict(hit.payload), "moments": list(hit.moments)}
