@@ -289,6 +289,8 @@ def test_words_of_office_files_scans_and_subtitles(tmp_path: Path) -> None:
         return [(hit["payload"]["name"], hit["payload"].get("start", hit["payload"].get("page"))) for hit in hits]
 
     assert set(found("灯塔")) == {("talk.pptx", 1)}
+    snippets = {point.payload["snippet"] for point in points(tmp_path).values() if point.payload["name"] == "talk.pptx"}
+    assert snippets == {"灯塔的历史"}
     assert set(found("harbour master")) == {("scan.pdf", 1)}
     assert found("信天翁") == [("film.mp4", 0)]
     assert found("鲸鱼") == [("film.mp4", 5)]
@@ -298,5 +300,7 @@ def test_words_of_office_files_scans_and_subtitles(tmp_path: Path) -> None:
     assert (again["unchanged"], again["parts"], log.exists()) == (4, 0, False)  # nothing is embedded for new subtitles
     assert found("信天翁") == []
     assert found("海豚") == [("film.mp4", 0)]
+    films = [point.payload for point in points(tmp_path).values() if point.payload["kind"] == "video"]
+    assert [film.get("snippet") for film in sorted(films, key=lambda one: one["part"])] == ["海豚", None]
     (media / "film.zh.srt").write_text("nothing")
     assert "has no subtitles" in index(tmp_path, str(media))["failed"][0]["reason"]

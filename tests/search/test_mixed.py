@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 import demo
 import numpy as np
+import PIL.Image
 import pytest
 import sample_folder
 
 from kilonova.engine.engine import Engine
-from kilonova.media.content import Modality, Text
+from kilonova.media.content import Content, Encoded, Modality, Text, Video
+from kilonova.media.document import pages
 from kilonova.models.background import background
 from kilonova.models.cards import FAKE, MINI
 from kilonova.search import local
@@ -37,8 +40,19 @@ class Answers:
     """What one model that was loaded once said."""
 
     mixed: dict[str, list[Hit]]
-    by_kind: dict[Kind, list[Hit]]
-    same: dict[Kind, list[Hit]]
+    pairs: dict[tuple[Kind, Kind], list[Hit]]
+
+
+def contents(media: Path) -> dict[Kind, Content | Encoded]:
+    """A query of each kind."""
+    horse = np.asarray(PIL.Image.open(media / "horse.webp").convert("RGB"))
+    return {
+        Kind.TEXT: Text("a horse 马"),
+        Kind.IMAGE: Encoded(Modality.IMAGE, (media / "horse.webp").read_bytes()),
+        Kind.DOCUMENT: next(pages(media / "report.pdf", range(1, 2))),
+        Kind.AUDIO: Encoded(Modality.AUDIO, (media / "crow.ogg").read_bytes()),
+        Kind.VIDEO: Video(np.stack([horse] * 4), np.arange(4.0)),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +75,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
                     return await searcher.search(collection, query)
 
                 mixed = {text: await hits(Query([(Text(text), 1.0)], k=5, mode=Mode.DENSE)) for text, _ in QUERIES}
-                horse = [(Text("a horse 马"), 1.0)]
-                by_kind = {kind: await hits(Query(horse, kinds=(kind,), k=3)) for kind in Kind}
-                same = {}
-                for kind, (first, *_) in by_kind.items():
-                    (point,) = store.get("files", [first.id])
-                    same[kind] = await hits(Query(vector=point.vector, kinds=(kind,), k=1, grouped=False))
-                return Answers(mixed, by_kind, same)
+                pairs = {
+                    (asked, kind): await hits(Query([(content, 1.0)], kinds=(kind,), k=3, grouped=False))
+                    for asked, content in contents(home / "media").items()
+                    for kind in Kind
+                }
+                return Answers(mixed, pairs)
 
         return asyncio.run(ask())
 
@@ -80,11 +93,32 @@ def test_the_right_kind_comes_first(answers: Answers, text: str, right: set[str]
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_words_find_every_kind_and_each_finds_its_like(answers: Answers, kind: Kind) -> None:
-    assert {hit.payload["kind"] for hit in answers.by_kind[kind]} == {str(kind)}
-    (found,) = answers.same[kind]
-    assert found.similarity is not None
-    assert found.similarity > 0.999
+@pytest.mark.parametrize("asked", list(Kind))
+def test_every_kind_finds_every_kind(answers: Answers, asked: Kind, kind: Kind) -> None:
+    hits = answers.pairs[asked, kind]
+    assert len(hits) >= 2
+    assert {hit.payload["kind"] for hit in hits} == {str(kind)}
+    assert all(hit.similarity is not None for hit in hits)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "name"),
+    [
+        (Kind.TEXT, Kind.IMAGE, "horse.webp"),
+        (Kind.IMAGE, Kind.IMAGE, "horse.webp"),
+        (Kind.VIDEO, Kind.IMAGE, "horse.webp"),
+        (Kind.AUDIO, Kind.AUDIO, "crow.ogg"),
+    ],
+)
+def test_what_is_like_the_query_comes_first(answers: Answers, asked: Kind, kind: Kind, name: str) -> None:
+    assert answers.pairs[asked, kind][0].payload["name"] == name
+
+
+def test_the_page_and_the_moment_that_are_like_the_query_come_first(answers: Answers) -> None:
+    assert answers.pairs[Kind.DOCUMENT, Kind.DOCUMENT][0].payload["page"] == 2
+    moment = sorted(path.name for path in sample_folder.MEDIA.glob("*.webp")).index("horse.webp") * 5
+    for asked in (Kind.TEXT, Kind.IMAGE, Kind.VIDEO):
+        assert answers.pairs[asked, Kind.VIDEO][0].payload["start"] == moment
 
 
 def test_backgrounds() -> None:

@@ -251,7 +251,7 @@ class _Run:
         described = {**await self._reading.describe(file), **said}
         points = []
         for point in sorted(there, key=lambda one: one.payload["part"]):
-            place = {name: point.payload[name] for name in PLACE if name in point.payload and name != "snippet"}
+            place = {name: point.payload[name] for name in PLACE if name in point.payload}
             part = _spoken(file, Part(None, place, point.text.rpartition(_BREAK)[2]), cues)
             points.append(self._point(file, digest, mark, described, part, point.vector, point.payload["part"]))
         return _numbered(points, there[0].payload["fault"])
@@ -337,7 +337,8 @@ def _spoken(file: File, part: Part, cues: list[subtitles.Cue]) -> Part:
     """A part with the words that subtitles have for its time; those of other kinds as they are."""
     if file.kind not in (Kind.AUDIO, Kind.VIDEO):
         return part
-    return replace(part, text=subtitles.said(cues, part.place["start"], part.place["end"]))
+    place = {name: value for name, value in part.place.items() if name != "snippet"}
+    return replace(part, place=place, text=subtitles.said(cues, place["start"], place["end"]))
 
 
 def _numbered(points: list[Point], fault: str) -> list[Point]:

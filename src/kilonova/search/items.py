@@ -47,18 +47,20 @@ class Part:
     Attributes:
         content: what to embed; None where ``fault`` says why it cannot be.
         place: where in the file: ``start`` and ``end`` in seconds or characters, ``page`` from 1.
-        text: its words, "" where they are not known.
+        text: its words, for BM25; "" where they are not known, or stand with another part.
+        shown: words that begin like it, where ``text`` is "".
     """
 
     content: Content | Encoded | None
     place: dict[str, Any] = field(default_factory=dict)
     text: str = ""
     fault: str = ""
+    shown: str = ""
 
     @property
     def described(self) -> dict[str, Any]:
         """``place``, and the beginning of its words on one line as ``snippet``."""
-        snippet = " ".join(self.text.split())[:_SNIPPET]
+        snippet = " ".join((self.text or self.shown).split())[:_SNIPPET]
         return {**self.place, **({"snippet": snippet} if snippet else {})}
 
 
@@ -159,7 +161,7 @@ class Reading:
             if isinstance(page, Image):
                 yield Part(page, {"page": number}, words)
             for part in self._text(words, ""):  # BM25 finds a page's words once
-                yield Part(part.content, {"page": number}, "" if drawn else part.text)
+                yield Part(part.content, {"page": number}, "" if drawn else part.text, shown=part.text)
 
     async def _ask(self, wanted: Describe | Page) -> Any:
         child = self._files.take()
