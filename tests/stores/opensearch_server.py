@@ -8,73 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import numpy as np
 
-
-class Refused(Exception):
-    """An answer that is an error."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
+from tests.stores.stand_in import Refused, StandIn
 
 
-class OpensearchServer:
-    """Serves on a free port of 127.0.0.1 until it is left."""
+class OpensearchServer(StandIn):
+    """A cluster."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._indexes: dict[str, dict[str, Any]] = {}
         self._pages: dict[str, list[dict[str, Any]]] = {}
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # an answer is one packet
-            disable_nagle_algorithm = True
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-            def _answer(self) -> None:
-                length = int(self.headers.get("content-length") or 0)
-                try:
-                    status, found = 200, server.answer(self.command, self.path, self.rfile.read(length))
-                except Refused as refused:
-                    status, found = refused.status, {"error": {"reason": str(refused)}, "status": refused.status}
-                body = json.dumps(found).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def answer(self, method: str, path: str, body: bytes) -> Any:
-        name, _, action = unquote(urlsplit(path).path).strip("/").partition("/")
+    def answer(self, method: str, path: str, query: str, body: bytes) -> Any:
+        name, _, action = path.strip("/").partition("/")
         if name == "_search":
             return self._scroll(method, json.loads(body))
         if action == "_mapping":
@@ -102,7 +53,7 @@ class OpensearchServer:
             case "POST", "_count":
                 return {"count": sum(_passes(json.loads(body)["query"], doc) for doc in index["docs"].values())}
             case "POST", "_search":
-                return self._search(index, json.loads(body), "scroll=" in path)
+                return self._search(index, json.loads(body), "scroll=" in query)
         raise Refused(400, f"no handler found for {method} {path}")
 
     def _create(self, name: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -8,74 +8,27 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import unquote
+from typing import Any
 
 import numpy as np
 
-
-class Refused(Exception):
-    """An answer that is an error."""
-
-    def __init__(self, status: int, code: str, message: str = "") -> None:
-        super().__init__(message or code)
-        self.status, self.code = status, code
+from tests.stores.stand_in import Refused, StandIn
 
 
-class S3VectorsServer:
-    """Serves on a free port of 127.0.0.1 until it is left."""
+class S3VectorsServer(StandIn):
+    """The service, with one vector bucket."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._indexes: dict[str, dict[str, Any]] = {}
         self._bucket = False
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # an answer is one packet
-            disable_nagle_algorithm = True
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-            def _answer(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-                headers = {"Content-Type": "application/json"}
-                try:
-                    status, found = 200, server.answer(unquote(self.path), body)
-                except Refused as refused:
-                    status, found = refused.status, {"message": str(refused)}
-                    headers["x-amzn-errortype"] = refused.code
-                data = json.dumps(found).encode()
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = _answer  # noqa: N815
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, method: str, path: str, query: str, body: bytes) -> dict[str, Any]:
         operation = path.strip("/")
+        return self._done(operation, json.loads(body or b"{}"))
+
+    def _done(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         if operation.startswith("tags/"):
             return {"tags": self._indexes[operation.rpartition("/")[2]]["tags"]}
         if operation == "CreateVectorBucket":

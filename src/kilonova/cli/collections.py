@@ -39,10 +39,7 @@ def show(
     with local.store(data, store) as opened:
         found = [(one, opened.count(one.name)) for one in opened.collections()]
     if as_json:
-        rows = [
-            {"name": one.name, "vectors": count, "model": one.model, "dimension": one.dimension, "metric": one.metric}
-            for one, count in found
-        ]
+        rows = [{**one.facts, "vectors": count} for one, count in found]
         print(json.dumps(rows, ensure_ascii=False))
         return
     if not found:

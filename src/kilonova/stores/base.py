@@ -8,7 +8,7 @@ from collections.abc import Collection as Several
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -36,6 +36,16 @@ class Collection:
     model: str
     dimension: int
     metric: Metric = Metric.COSINE
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """The same as JSON."""
+        return {"name": self.name, "model": self.model, "dimension": self.dimension, "metric": str(self.metric)}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """A collection from its ``facts``."""
+        return cls(facts["name"], facts["model"], int(facts["dimension"]), Metric(facts["metric"]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,17 +62,11 @@ class Chroma(ServerStore):
         check_name(collection.name)
         if any(one.name == collection.name for one in self.collections()):
             raise Validation(f"There is a collection {collection.name} already.")
-        facts = {
-            "name": collection.name,
-            "model": collection.model,
-            "dimension": collection.dimension,
-            "metric": str(collection.metric),
-        }
         hnsw = {"space": _SPACES[collection.metric], "ef_search": _LOOK, "ef_construction": 128}
         _said(
             self._client.create_collection,
             _called(collection.name),
-            metadata=facts,
+            metadata=collection.facts,
             configuration={"hnsw": hnsw},
             embedding_function=None,
         )
@@ -84,8 +78,7 @@ class Chroma(ServerStore):
 
     def collections(self) -> list[Collection]:
         every = [one.metadata or {} for one in _said(self._client.list_collections) if one.name.startswith("kilonova-")]
-        found = [Collection(one["name"], one["model"], one["dimension"], Metric(one["metric"])) for one in every]
-        return sorted(found, key=lambda one: one.name)
+        return sorted(map(Collection.of, every), key=lambda one: one.name)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         """See the contract; Chroma takes some thousand points at once, more are written in several goes."""

@@ -1,18 +1,16 @@
 """FAISS with a sidecar: vectors, payloads and words lie in SQLite, FAISS's index is made from them. Written format 1.
 
-    NAME/collection.json   {"format": 1, "model": …, "dimension": …, "metric": …}
-    NAME/owner.json        who has it open (``stores.owner``)
-    NAME/points.db         SQLite: points (number, id, payload, text, vector), terms (term, number, weight)
-    NAME/built.*           FAISS's index as ``optimize`` made it, the points' numbers in it, and the last of these
+    NAME/points.db   SQLite: points (number, id, payload, text, vector), terms (term, number, weight)
+    NAME/built.*     FAISS's index as ``optimize`` made it, the points' numbers in it, and the last of these
 
-SQLite is what counts; what FAISS holds can be thrown away. Numbers grow with every write, and a vector that was
-replaced or deleted stays in the index, barred from answers, until ``optimize`` makes it anew.
+The others ``stores.folders`` describes. SQLite is what counts; what FAISS holds can be thrown away. Numbers grow with
+every write, and a vector that was replaced or deleted stays in the index, barred from answers, until ``optimize`` makes
+it anew.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -25,10 +23,10 @@ from typing import Any
 import faiss
 import numpy as np
 
-from kilonova.stores import described, lexical, sql
-from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore, check_name, check_points, check_query
+from kilonova.stores import lexical, sql
+from kilonova.stores.base import Collection, Match, Metric, Point, check_points, check_query
 from kilonova.stores.filter import Filter
-from kilonova.stores.owner import Owner
+from kilonova.stores.folders import FolderStore
 from kilonova.wire.errors import Validation
 
 __all__ = ["Faiss", "Kind", "opened"]
@@ -60,8 +58,8 @@ class _Open:
     """A collection in use: the SQLite connection, and in memory FAISS's index of what ``optimize`` saw and a flat one
     of what came later. ``numbers[i]`` is the number of the i-th vector of both."""
 
-    def __init__(self, folder: Path, collection: Collection, owner: Owner) -> None:
-        self.collection, self.folder, self.owner = collection, folder, owner
+    def __init__(self, folder: Path, collection: Collection) -> None:
+        self.collection, self.folder = collection, folder
         self.lock = threading.RLock()
         self.database = sqlite3.connect(folder / "points.db", check_same_thread=False)
         self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
@@ -100,10 +98,9 @@ class _Open:
 
     def close(self) -> None:
         self.database.close()
-        self.owner.close()
 
 
-class Faiss(VectorStore):
+class Faiss(FolderStore[_Open]):
     """Collections under a folder.
 
     Args:
@@ -112,36 +109,17 @@ class Faiss(VectorStore):
     """
 
     def __init__(self, folder: Path, kind: Kind = Kind.HNSW) -> None:
-        self._folder, self._kind = folder, kind
-        self._open: dict[str, _Open] = {}
-        self._lock = threading.RLock()
+        super().__init__(folder)
+        self._kind = kind
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
-        folder = self._folder / collection.name
-        with self._lock:
-            if described.there(folder):
-                raise Validation(f"There is a collection {collection.name} already.")
-            folder.mkdir(parents=True, exist_ok=True)
-            owner = Owner(folder, "")
-            for path in folder.glob("points.db*"):  # of a process that ended before it was done
+    def load(self, collection: Collection, folder: Path, *, new: bool) -> _Open:
+        if new:
+            for path in folder.glob("points.db*"):
                 path.unlink()
-            self._open[collection.name] = _Open(folder, collection, owner)
-            described.write(folder, collection)
-
-    def drop(self, name: str) -> None:
-        with self._lock:
-            found = self._opened(name)
-            del self._open[name]
-            described.forget(found.folder)
-            found.close()
-            shutil.rmtree(found.folder, ignore_errors=True)
-
-    def collections(self) -> list[Collection]:
-        return described.every(self._folder)
+        return _Open(folder, collection)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
-        found = self._opened(name)
+        found = self.opened(name)
         check_points(found.collection, points)
         points = list({point.id: point for point in points}.values())
         if not points:
@@ -156,14 +134,14 @@ class Faiss(VectorStore):
             found.masks.clear()
 
     def delete(self, name: str, ids: Several[str]) -> None:
-        found = self._opened(name)
+        found = self.opened(name)
         with found.lock:
             with found.database as database:
                 _forget(database, list(ids))
             found.masks.clear()
 
     def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        found, last = self._opened(name), 0
+        found, last = self.opened(name), 0
         test, values = sql.translated(where) if where is not None else ("1", [])
         vector = "vector" if vectors else "x''"
         asked = f"SELECT number, id, payload, text, {vector} FROM points WHERE number > ? AND {test} ORDER BY number"
@@ -176,14 +154,14 @@ class Faiss(VectorStore):
             last = some[-1][0]
 
     def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        found = self._opened(name)
+        found = self.opened(name)
         asked = "SELECT id, payload, text, vector FROM points WHERE id IN (SELECT value FROM json_each(?))"
         with found.lock:
             there = {row[0]: _point(row) for row in found.database.execute(asked, [json.dumps(list(ids))])}
         return [there[one] for one in ids if one in there]
 
     def count(self, name: str, where: Filter | None = None) -> int:
-        found = self._opened(name)
+        found = self.opened(name)
         test, values = sql.translated(where) if where is not None else ("1", [])
         with found.lock:
             (count,) = found.database.execute(f"SELECT count(*) FROM points WHERE {test}", values).fetchone()
@@ -192,7 +170,7 @@ class Faiss(VectorStore):
     def nearest(
         self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
     ) -> list[Match]:
-        found = self._opened(name)
+        found = self.opened(name)
         check_query(found.collection, vector)
         query = _unit(found.collection, vector)[None]
         euclid = found.collection.metric is Metric.EUCLID
@@ -212,7 +190,7 @@ class Faiss(VectorStore):
         return [Match(*rows[n], score=v) for n, v in zip(numbers, values, strict=True)]
 
     def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        found = self._opened(name)
+        found = self.opened(name)
         test, values = sql.translated(where) if where is not None else ("1", [])
         with found.lock:
             total = self.count(name)
@@ -230,7 +208,7 @@ class Faiss(VectorStore):
         return [Match(*rows_of[number], score=scores[number]) for number in best]
 
     def optimize(self, name: str) -> None:
-        found = self._opened(name)
+        found = self.opened(name)
         with found.lock:
             rows = found.database.execute("SELECT number, vector FROM points ORDER BY number").fetchall()
             if not rows:
@@ -246,24 +224,6 @@ class Faiss(VectorStore):
             aside.rename(found.folder / "built.json")
             found.built, found.tail, found.numbers = index, found.flat(), numbers
             found.masks.clear()
-
-    def close(self) -> None:
-        with self._lock:
-            for found in self._open.values():
-                found.close()
-            self._open.clear()
-
-    def _opened(self, name: str) -> _Open:
-        with self._lock:
-            if name not in self._open:
-                collection, folder = self.find(name), self._folder / name
-                owner = Owner(folder, "")
-                try:
-                    self._open[name] = _Open(folder, collection, owner)
-                except BaseException:
-                    owner.close()
-                    raise
-            return self._open[name]
 
 
 def opened(where: str) -> Faiss:

@@ -71,8 +71,7 @@ class Opensearch(ServerStore):
     def collections(self) -> list[Collection]:
         found = _said(self._client.indices.get_mapping, index=f"{_PREFIX}*")
         every = [one["mappings"].get("_meta", {}).get("kilonova") for one in found.values()]
-        made = [Collection(one["name"], one["model"], one["dimension"], Metric(one["metric"])) for one in every if one]
-        return sorted(made, key=lambda one: one.name)
+        return sorted((Collection.of(one) for one in every if one), key=lambda one: one.name)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         check_points(self.find(name), points)
@@ -190,12 +189,6 @@ def _called(name: str) -> str:
 
 
 def _index(collection: Collection) -> dict[str, Any]:
-    facts = {
-        "name": collection.name,
-        "model": collection.model,
-        "dimension": collection.dimension,
-        "metric": str(collection.metric),
-    }
     method = {
         "name": "hnsw",
         "engine": "lucene",
@@ -211,7 +204,7 @@ def _index(collection: Collection) -> dict[str, Any]:
         "ordered": {"type": "nested", "properties": {"name": {"type": "keyword"}, "value": {"type": "double"}}},
         "vector": {"type": "knn_vector", "dimension": collection.dimension, "method": method},
     }
-    mappings = {"dynamic": "strict", "_meta": {"kilonova": facts}, "properties": properties}
+    mappings = {"dynamic": "strict", "_meta": {"kilonova": collection.facts}, "properties": properties}
     return {"settings": {"index": {"knn": True}}, "mappings": mappings}
 
 

@@ -1,8 +1,6 @@
 """Qdrant inside this process (Qdrant Edge): a folder for each collection, written format 1.
 
-    NAME/collection.json   {"format": 1, "model": …, "dimension": …, "metric": …}
-    NAME/owner.json        who has it open (``stores.owner``)
-    NAME/shard/            Qdrant's own files, see ``stores.qdrant_data``
+    NAME/shard/   Qdrant's own files, see ``stores.qdrant_data``; the others ``stores.folders`` describes
 
 Searches compare the query with every vector, quantised to 4 bits a number (TurboQuant, arXiv:2504.19874), and what
 comes out best again at full precision. Above ``_SCANNED`` a graph is built, which the same vectors are walked by.
@@ -22,21 +20,18 @@ from uuid import UUID
 import numpy as np
 import qdrant_edge as edge
 
-from kilonova.stores import described, lexical
+from kilonova.stores import lexical
 from kilonova.stores import qdrant_data as data
 from kilonova.stores.base import (
     Collection,
     Match,
     Metric,
     Point,
-    VectorStore,
-    check_name,
     check_points,
     check_query,
 )
 from kilonova.stores.filter import Filter
-from kilonova.stores.owner import Owner
-from kilonova.wire.errors import Validation
+from kilonova.stores.folders import FolderStore
 
 __all__ = ["QdrantEdge", "opened"]
 
@@ -62,8 +57,8 @@ _TERMS = data.Terms(
 class _Open:
     """A collection in use."""
 
-    def __init__(self, collection: Collection, path: Path, owner: Owner, *, new: bool) -> None:
-        self.collection, self._path, self.owner = collection, str(path), owner
+    def __init__(self, collection: Collection, path: Path, *, new: bool) -> None:
+        self.collection, self._path = collection, str(path)
         self._shard = (
             edge.EdgeShard.create(self._path, _config(collection, graph=False))
             if new
@@ -99,73 +94,36 @@ class _Open:
         with self._free:
             self._free.wait_for(lambda: not self._users)
             self._shard.close()
-        self.owner.close()
 
 
-class QdrantEdge(VectorStore):
-    """Collections under a folder.
+class QdrantEdge(FolderStore[_Open]):
+    """Collections under a folder."""
 
-    Args:
-        folder: made when the first collection is.
-        url: the server that lets others use what this process has open.
-    """
-
-    def __init__(self, folder: Path, url: str = "") -> None:
-        self._folder, self.url = folder, url
-        self._open: dict[str, _Open] = {}
-        self._lock = threading.RLock()
-
-    def open(self, name: str) -> None:
-        """Own a collection from now on; whatever is done with it does the same.
-
-        Raises:
-            NotFound: there is none.
-            Owned: another process has it.
-        """
-        self._opened(name)
-
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
-        folder = self._folder / collection.name
-        with self._lock:
-            if described.there(folder):
-                raise Validation(f"There is a collection {collection.name} already.")
-            folder.mkdir(parents=True, exist_ok=True)
-            owner = Owner(folder, self.url)
-            shutil.rmtree(folder / "shard", ignore_errors=True)  # of a process that ended before it was done
+    def load(self, collection: Collection, folder: Path, *, new: bool) -> _Open:
+        if new:
+            shutil.rmtree(folder / "shard", ignore_errors=True)
             (folder / "shard").mkdir()
-            made = _Open(collection, folder / "shard", owner, new=True)
-            with made.shard() as shard:
+        found = _Open(collection, folder / "shard", new=new)
+        if new:
+            with found.shard() as shard:
                 shard.update(edge.UpdateOperation.create_field_index(data.INDEXED, edge.PayloadSchemaType.Keyword))
-            described.write(folder, collection)
-            self._open[collection.name] = made
-
-    def drop(self, name: str) -> None:
-        with self._lock:
-            found = self._opened(name)
-            del self._open[name]
-            described.forget(self._folder / name)
-            found.close()
-            shutil.rmtree(self._folder / name, ignore_errors=True)
-
-    def collections(self) -> list[Collection]:
-        return described.every(self._folder)
+        return found
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
-        found = self._opened(name)
+        found = self.opened(name)
         check_points(found.collection, points)
         if points:
             with found.shard() as shard:
                 shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
 
     def delete(self, name: str, ids: Several[str]) -> None:
-        found = self._opened(name)
+        found = self.opened(name)
         if ids:
             with found.shard() as shard:
                 shard.update(edge.UpdateOperation.delete_points([data.uuid_of(one) for one in ids]))
 
     def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        found, offset = self._opened(name), None
+        found, offset = self.opened(name), None
         while True:
             request = edge.ScrollRequest(
                 offset=offset,
@@ -181,7 +139,7 @@ class QdrantEdge(VectorStore):
                 return
 
     def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        opened = self._opened(name)
+        opened = self.opened(name)
         found: dict[str, Point] = {}
         for first in range(0, len(ids), _PAGE):
             some: list[int | UUID | str] = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
@@ -191,13 +149,13 @@ class QdrantEdge(VectorStore):
         return [found[one] for one in ids if one in found]
 
     def count(self, name: str, where: Filter | None = None) -> int:
-        with self._opened(name).shard() as shard:
+        with self.opened(name).shard() as shard:
             return shard.count(edge.CountRequest(exact=True, filter=data.translated(where, _TERMS)))
 
     def nearest(
         self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
     ) -> list[Match]:
-        found = self._opened(name)
+        found = self.opened(name)
         check_query(found.collection, vector)
         # Qdrant Edge 0.9 takes the quantised vectors for exact search, too, unless they are ignored
         quantised = edge.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=_OVERSAMPLED)
@@ -207,7 +165,7 @@ class QdrantEdge(VectorStore):
         return [data.match(one.payload, one.score, far) for one in self._ask(found, query, k, where, params)]
 
     def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        found = self._opened(name)
+        found = self.opened(name)
         wanted = lexical.query_weights(text)
         if not wanted:
             return []
@@ -216,13 +174,7 @@ class QdrantEdge(VectorStore):
         return [data.match(one.payload, one.score, far=False) for one in hits if one.score > 0]
 
     def optimize(self, name: str) -> None:
-        self._opened(name).optimize()
-
-    def close(self) -> None:
-        with self._lock:
-            for found in self._open.values():
-                found.close()
-            self._open.clear()
+        self.opened(name).optimize()
 
     @staticmethod
     def _ask(
@@ -234,18 +186,6 @@ class QdrantEdge(VectorStore):
         )
         with found.shard() as shard:
             return shard.query(request)
-
-    def _opened(self, name: str) -> _Open:
-        with self._lock:
-            if name not in self._open:
-                collection, folder = self.find(name), self._folder / name
-                owner = Owner(folder, self.url)
-                try:
-                    self._open[name] = _Open(collection, folder / "shard", owner, new=False)
-                except BaseException:
-                    owner.close()
-                    raise
-            return self._open[name]
 
 
 def opened(where: str) -> QdrantEdge:

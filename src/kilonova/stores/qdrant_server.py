@@ -73,7 +73,6 @@ class QdrantServer(ServerStore):
         check_name(collection.name)
         if _said(self._client.collection_exists, collection.name):
             raise Validation(f"There is a collection {collection.name} already.")
-        facts = {"model": collection.model, "dimension": collection.dimension, "metric": str(collection.metric)}
         _said(
             self._client.create_collection,
             collection.name,
@@ -81,7 +80,7 @@ class QdrantServer(ServerStore):
                 "dense": models.VectorParams(size=collection.dimension, distance=_DISTANCES[collection.metric])
             },
             sparse_vectors_config={"text": models.SparseVectorParams(modifier=models.Modifier.IDF)},
-            metadata={_FACTS: facts},
+            metadata={_FACTS: collection.facts},
         )
         keyword = models.PayloadSchemaType.KEYWORD
         _said(self._client.create_payload_index, collection.name, data.INDEXED, keyword, wait=True)
@@ -96,7 +95,7 @@ class QdrantServer(ServerStore):
         for one in _said(self._client.get_collections).collections:
             facts = (_said(self._client.get_collection, one.name).config.metadata or {}).get(_FACTS)
             if facts:
-                found.append(Collection(one.name, facts["model"], facts["dimension"], Metric(facts["metric"])))
+                found.append(Collection.of(facts))
         return sorted(found, key=lambda one: one.name)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:

@@ -15,7 +15,7 @@ import orjson
 import urllib3
 
 from kilonova.media.limits import INLINE_BODY_BYTES
-from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore, check_name
+from kilonova.stores.base import Collection, Match, Point, VectorStore, check_name
 from kilonova.stores.filter import Filter, written
 from kilonova.wire import errors
 from kilonova.wire import search as wire
@@ -45,16 +45,13 @@ class Remote(VectorStore):
         self._pool = urllib3.PoolManager(timeout=_TIMEOUT, maxsize=8)
 
     def create(self, collection: Collection) -> None:
-        facts = wire.plain_collection(collection, 0)
-        del facts["count"]
-        self._call("POST", "", facts)
+        self._call("POST", "", collection.facts)
 
     def drop(self, name: str) -> None:
         self._call("DELETE", self._path(name))
 
     def collections(self) -> list[Collection]:
-        found = self._call("GET", "")["collections"]
-        return [Collection(one["name"], one["model"], one["dimension"], Metric(one["metric"])) for one in found]
+        return list(map(Collection.of, self._call("GET", "")["collections"]))
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         """See the contract; what does not fit into one request of 18 MB is written in several."""

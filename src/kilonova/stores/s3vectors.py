@@ -38,7 +38,7 @@ from kilonova.wire.errors import NotFound, Unavailable, Validation
 
 __all__ = ["S3Vectors", "opened"]
 
-_PREFIX = "kilonova-"
+_PREFIX, _TAG = "kilonova-", "kilonova:"
 _METRICS = {Metric.COSINE: "cosine", Metric.EUCLID: "euclidean"}
 _PUT, _GET, _LIST, _FOUND = 500, 100, 1_000, 100  # the service takes and gives so many at once
 _ASKED = 100  # terms of a query: its text has 1,024 characters at most
@@ -65,12 +65,6 @@ class S3Vectors(ServerStore):
             raise Validation("S3 Vectors has no dot product.", "Compare by cosine or Euclid's distance.")
         if any(one.name == collection.name for one in self.collections()):
             raise Validation(f"There is a collection {collection.name} already.")
-        facts = {
-            "kilonova:name": collection.name,
-            "kilonova:model": collection.model,
-            "kilonova:dimension": str(collection.dimension),
-            "kilonova:metric": str(collection.metric),
-        }
         try:
             self._say("create_vector_bucket", vectorBucketName=self._bucket)
         except Validation as error:
@@ -86,7 +80,7 @@ class S3Vectors(ServerStore):
                 "nonFilterableMetadataKeys": ["_payload", "_text", "_terms"],
                 "textSearchConfigurations": [{"metadataKey": "_terms"}],
             },
-            tags=facts,
+            tags={f"{_TAG}{name}": str(value) for name, value in collection.facts.items()},
         )
         self._say("update_index_mode", **self._at(collection.name), indexMode="ENHANCED")
 
@@ -103,11 +97,9 @@ class S3Vectors(ServerStore):
         found = []
         for index in indexes:
             tags = self._say("list_tags_for_resource", resourceArn=index["indexArn"])["tags"]
-            name, model, dimension, metric = (
-                tags.get(f"kilonova:{part}", "") for part in ("name", "model", "dimension", "metric")
-            )
-            if name:
-                found.append(Collection(name, model, int(dimension), Metric(metric)))
+            facts = {name.removeprefix(_TAG): value for name, value in tags.items() if name.startswith(_TAG)}
+            if facts:
+                found.append(Collection.of(facts))
         return sorted(found, key=lambda one: one.name)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:

@@ -290,13 +290,7 @@ def encoded(vector: np.ndarray) -> str:
 
 def plain_collection(collection: Collection, count: int) -> dict[str, Any]:
     """``CollectionAnswer``."""
-    return {
-        "name": collection.name,
-        "model": collection.model,
-        "dimension": collection.dimension,
-        "metric": str(collection.metric),
-        "count": count,
-    }
+    return {**collection.facts, "count": count}
 
 
 def plain_point(point: Point) -> dict[str, Any]:
