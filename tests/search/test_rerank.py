@@ -57,7 +57,7 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
 
 
 def test_a_cross_encoder_says_what_its_model_says(tmp_path: Path) -> None:
-    pytest.importorskip("sentence_transformers", reason="needs kilonova[rerank]")
+    pytest.importorskip("sentence_transformers", reason="needs kilonova[models]")
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 

@@ -14,18 +14,23 @@ from kilonova.models.card import ModelCard
 __all__ = ["models"]
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False) -> None:
+def models(
+    folders: Annotated[list[str] | None, typer.Argument(help="Folders with models, as `--model` takes them.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False,
+) -> None:
     """List the models and what each is for.
 
     **Examples**
 
         kilonova models
 
+        kilonova models ~/models/multilingual-e5-large
+
         kilonova models --json
     """
     from kilonova.engine.matryoshka import DIMENSIONS
 
-    cards = [registry.card(name) for name in registry.names()]
+    cards = [registry.card(name) for name in folders or registry.names()]
     if as_json:
         print(json.dumps([_entry(card, DIMENSIONS) for card in cards], ensure_ascii=False, indent=2))
         return

@@ -12,7 +12,7 @@ __all__ = ["truncate"]
 
 
 def truncate(
-    text: Text, tokens: int, card: ModelCard, spans: Callable[[], Sequence[tuple[int, int]]]
+    text: Text, tokens: int, card: ModelCard, spans: Callable[[], Sequence[tuple[int, int]]], around: int = 0
 ) -> tuple[slice, int | None]:
     """The slice of the tokens to keep, and the length of the text that they cover (None when nothing is cut).
 
@@ -21,16 +21,17 @@ def truncate(
         tokens: how many tokens it has.
         card: whose ``max_tokens`` bounds it.
         spans: gives the start and end character of each token; called only when the text is too long.
+        around: tokens that are added to it, of a prompt and at its ends.
 
     Raises:
         Validation: it is too long and must not be cut.
     """
-    limit = card.max_tokens
+    limit = card.max_tokens - around
     if tokens <= limit:
         return slice(None), None
     if text.truncation is Truncation.NONE:
         raise Validation(
-            f"The text has {tokens} tokens; {card.id} reads {limit}.",
+            f"The text has {tokens + around} tokens; {card.id} reads {card.max_tokens}.",
             "Shorten it, or set truncationMode to START or END.",
         )
     if text.truncation is Truncation.END:

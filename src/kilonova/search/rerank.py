@@ -34,11 +34,13 @@ class CrossEncoder:
     def __init__(self, model: str) -> None:
         try:
             from sentence_transformers import CrossEncoder as Model
+            from transformers.utils import logging
         except ModuleNotFoundError as error:
             raise KilonovaError(
                 f"{error.name} is missing, which reranking needs.",
-                "pip install 'kilonova[rerank]' (and torch: a CPU build will do).",
+                "pip install 'kilonova[models]' (and torch: a CPU build will do).",
             ) from None
+        logging.disable_progress_bar()
         try:
             self._model: Any = Model(model)
         except (OSError, ValueError) as error:

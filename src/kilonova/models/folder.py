@@ -1,0 +1,132 @@
+"""What the files of a model's folder say of it, before any library is loaded: models of sentence-transformers, and of
+transformers as sentence-transformers takes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from kilonova.media.content import Modality
+from kilonova.models.card import ModelCard, Purpose
+from kilonova.wire.errors import Validation
+
+__all__ = ["described", "is_folder"]
+
+_TEXT_AND_IMAGE = ("text", "image")
+#: Modalities by ``model_type``, where the folder does not list them itself; others embed text.
+_MODALITIES = {
+    **dict.fromkeys(("clip", "siglip", "siglip2", "chinese_clip", "align", "altclip"), _TEXT_AND_IMAGE),
+    "clap": ("text", "audio"),
+    "qwen3_vl": ("text", "image", "video"),
+    "embedding_gemma2": ("text", "image", "audio", "video"),
+}
+# The names that prompts have on model cards, by what they are for.
+_SEARCHING = ("query", "search_query", "retrieval-query", "retrieval.query")
+_FOUND = ("document", "passage", "search_document", "retrieval-document", "retrieval.passage")
+_LONGEST = 1_000_000  # tokenizers say 1e30 where they have no bound
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is that of a folder."""
+    return "/" in name or Path(name).is_dir()
+
+
+@cache
+def described(path: Path) -> ModelCard:
+    """The card of a model in a folder; its id is the path.
+
+    Raises:
+        Validation: there is no model in it, or its weights are pickles.
+    """
+    config = _json(path / "config.json") or _json(path / "0_Transformer" / "config.json")
+    if not config and not (path / "modules.json").exists():
+        raise Validation(
+            f"There is no model in {path}.", "Name a folder with config.json and model.safetensors, or a known model."
+        )
+    if not any(path.rglob("*.safetensors")):
+        raise Validation(
+            f"{path} has no weights in safetensors.", "Pickles (.bin, .pt) are not read: they can run any program."
+        )
+    transformer = _json(path / "sentence_bert_config.json")
+    kind = config.get("model_type", "")
+    modalities = tuple(transformer.get("modality_config", ())) or _MODALITIES.get(kind, ("text",))
+    native = _dimension(path, config)
+    about = _front_matter(path / "README.md")
+    return ModelCard(
+        id=str(path),
+        title=path.name,
+        licence=about.get("license", "not said"),
+        source=about.get("base_model", str(path)),
+        modalities=frozenset(modality for modality in Modality if str(modality) in modalities),
+        native_dimension=native,
+        trained_dimensions=(native,),
+        max_tokens=_tokens(path, config, transformer),
+        languages=about.get("language", "not said"),
+        best_for=f"{kind or 'sentence-transformers'} from a folder",
+        prompts=MappingProxyType(_prompts(_json(path / "config_sentence_transformers.json").get("prompts", {}))),
+        sample_rate=int(_json(path / "preprocessor_config.json").get("sampling_rate", 16_000)),
+    )
+
+
+def _dimension(path: Path, config: dict[str, Any]) -> int:
+    modules = json.loads((path / "modules.json").read_text()) if (path / "modules.json").exists() else []
+    for module in reversed(modules):
+        facts = _json(path / module["path"] / "config.json") if module["path"] else {}
+        kind = module["type"].rpartition(".")[2]
+        if kind == "Dense":
+            return int(facts["out_features"])
+        if kind == "Pooling":
+            size = facts.get("embedding_dimension") or facts["word_embedding_dimension"]
+            modes = [name for name, used in facts.items() if name.startswith("pooling_mode_") and used is True]
+            return int(size) * max(1, len(modes))
+    found = (
+        config.get("projection_dim") or config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
+    )
+    if not found:
+        raise Validation(f"{path} does not say how long its vectors are.")
+    return int(found)
+
+
+def _tokens(path: Path, config: dict[str, Any], transformer: dict[str, Any]) -> int:
+    said = (
+        transformer.get("max_seq_length"),
+        _json(path / "tokenizer_config.json").get("model_max_length"),
+        config.get("max_position_embeddings"),
+        config.get("text_config", {}).get("max_position_embeddings"),
+    )
+    return int(min((one for one in said if one and one < _LONGEST), default=512))
+
+
+def _prompts(named: dict[str, str]) -> dict[Purpose, str]:
+    lower = {name.lower(): prompt for name, prompt in named.items() if prompt}
+    searching = next((lower[name] for name in _SEARCHING if name in lower), "")
+    found = next((lower[name] for name in _FOUND if name in lower), "")
+    prompts = dict.fromkeys(Purpose, searching) | {
+        Purpose.GENERIC_INDEX: found,
+        Purpose.CLASSIFICATION: lower.get("classification", ""),
+        Purpose.CLUSTERING: lower.get("clustering", ""),
+    }
+    return {purpose: prompt for purpose, prompt in prompts.items() if prompt}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Validation(f"{path} is no JSON: {error}.") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _front_matter(path: Path) -> dict[str, str]:
+    """The plain fields at the head of a model card of the hub."""
+    if not path.is_file():
+        return {}
+    head = re.match(r"---\n(.*?)\n---", path.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    lines = head[1].splitlines() if head else []
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines) if value.strip()}

@@ -1,0 +1,168 @@
+"""Models of sentence-transformers from folders: tiny ones with random weights, made with the real classes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from kilonova.media.content import Image, Modality, Text
+from kilonova.models import registry
+from kilonova.models.card import Purpose
+from kilonova.wire.errors import NotFound, Validation
+from tests.models.suite import TEXTS, ModelSuite
+from tests.servers import BIN
+
+torch = pytest.importorskip("torch", reason="needs torch==2.13.0")
+sentence_transformers = pytest.importorskip("sentence_transformers", reason="needs kilonova[models]")
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_HOME = tempfile.TemporaryDirectory()  # as long as the tests
+
+
+def vocabulary() -> list[str]:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    return [
+        *special,
+        *"日落海滩狗叫声汉字词",
+        *_LETTERS,
+        *(f"##{one}" for one in _LETTERS),
+        "query",
+        "passage",
+        "long",
+        ":",
+    ]
+
+
+@cache
+def bert() -> str:
+    """A text model with prompts, mean pooling and a dense layer."""
+    from sentence_transformers.sentence_transformer import modules
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    home = Path(_HOME.name)
+    (home / "vocab.txt").write_text("\n".join(vocabulary()), encoding="utf-8")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary()),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=96,
+    )
+    BertModel(config).save_pretrained(home / "plain")
+    BertTokenizerFast(str(home / "vocab.txt"), model_max_length=96).save_pretrained(home / "plain")
+    transformer = modules.Transformer(str(home / "plain"))
+    layers = [transformer, modules.Pooling(32, "mean"), modules.Dense(32, 24)]
+    model = sentence_transformers.SentenceTransformer(
+        modules=layers, prompts={"query": "query: ", "document": "passage: "}, device="cpu"
+    )
+    model.save(str(home / "bert"))
+    return str(home / "bert")
+
+
+@cache
+def clip() -> str:
+    """A model of texts and pictures, as transformers saves it."""
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor, CLIPTokenizerFast
+
+    home = Path(_HOME.name)
+    letters = sorted({*_LETTERS, *(f"{one}</w>" for one in _LETTERS)})
+    words = {one: place for place, one in enumerate(["<|startoftext|>", "<|endoftext|>", *letters])}
+    (home / "vocab.json").write_text(json.dumps(words))
+    (home / "merges.txt").write_text("#version: 0.2\n")
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    text = {**small, "vocab_size": len(words), "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1}
+    vision = {**small, "image_size": 64, "patch_size": 16}
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
+    model.save_pretrained(home / "clip")
+    tokenizer = CLIPTokenizerFast(str(home / "vocab.json"), str(home / "merges.txt"), model_max_length=64)
+    pictures = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    CLIPProcessor(pictures, tokenizer).save_pretrained(home / "clip")
+    return str(home / "clip")
+
+
+class TestText(ModelSuite):
+    name: ClassVar[str] = bert()
+
+    def test_card(self) -> None:
+        card = registry.card(self.name)
+        assert (card.native_dimension, card.max_tokens, card.modalities) == (24, 96, {Modality.TEXT})
+        assert card.prompts[Purpose.GENERIC_INDEX] == "passage: "
+        assert card.prompts[Purpose.IMAGE_RETRIEVAL] == "query: "
+        assert Purpose.CLUSTERING not in card.prompts
+
+    @pytest.mark.parametrize("purpose", [Purpose.GENERIC_INDEX, Purpose.TEXT_RETRIEVAL, Purpose.CLUSTERING])
+    def test_as_transformers_says(self, model: Any, purpose: Purpose) -> None:
+        from transformers import AutoModel, AutoTokenizer
+
+        reference, tokenizer = AutoModel.from_pretrained(self.name), AutoTokenizer.from_pretrained(self.name)
+        dense = sentence_transformers.SentenceTransformer(self.name, device="cpu")[2]
+        texts = [text for text in TEXTS if len(text) < 50]
+        found = model.embed([model.prepare(Text(text), purpose) for text in texts])
+        for vector, text in zip(found, texts, strict=True):
+            tokens = tokenizer(model.card.prompts.get(purpose, "") + text, return_tensors="pt")
+            with torch.no_grad():
+                pooled = reference.eval()(**tokens).last_hidden_state.mean(1)
+                right = dense({"sentence_embedding": pooled})["sentence_embedding"][0].numpy()
+            assert np.allclose(vector, right, atol=1e-5)
+
+    def test_tokens_count_the_prompt(self, model: Any) -> None:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.name)
+        prepared = model.prepare(Text("日落 abc"), Purpose.TEXT_RETRIEVAL)
+        assert prepared.tokens == len(tokenizer("query: 日落 abc")["input_ids"])
+
+
+class TestPictures(ModelSuite):
+    name: ClassVar[str] = clip()
+
+    def test_card(self) -> None:
+        card = registry.card(self.name)
+        assert (card.native_dimension, card.max_tokens) == (16, 64)
+        assert card.modalities == {Modality.TEXT, Modality.IMAGE}
+
+    def test_as_transformers_says(self, model: Any) -> None:
+        from transformers import CLIPModel, CLIPProcessor
+
+        reference, processor = CLIPModel.from_pretrained(self.name).eval(), CLIPProcessor.from_pretrained(self.name)
+        pixels = np.random.default_rng(1).integers(0, 256, (70, 90, 3), np.uint8)
+        with torch.no_grad():
+            inputs = processor(images=[pixels], text=["a dog"], return_tensors="pt", padding=True)
+            right = reference(**inputs)
+        (seen,) = model.embed([model.prepare(Image(pixels), Purpose.GENERIC_INDEX)])
+        (said,) = model.embed([model.prepare(Text("a dog"), Purpose.GENERIC_INDEX)])
+        for vector, other in ((seen, right.image_embeds), (said, right.text_embeds)):
+            assert np.allclose(vector / np.linalg.norm(vector), other[0].numpy(), atol=1e-5)
+
+
+def test_what_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(Validation, match="no model in"):
+        registry.card(str(tmp_path))
+    with pytest.raises(NotFound, match="any folder with one"):
+        registry.card("nothing")
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": 8}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(Validation, match="Pickles"):
+        registry.card(str(tmp_path))
+
+
+def test_the_command_line_takes_folders() -> None:
+    done = subprocess.run(
+        [str(BIN / "kilonova"), "models", bert(), "--json"], capture_output=True, check=True, text=True
+    )
+    (found,) = json.loads(done.stdout)
+    assert (found["native_dimension"], found["modalities"]) == (24, ["text"])
+    command = [str(BIN / "kilonova"), "embed", "--model", bert(), "--dimension", "256", "--json", "日落海滩"]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert len(json.loads(done.stdout)["embedding"]) == 256
+    assert "Loading weights" not in done.stderr
