@@ -20,7 +20,7 @@ from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
 from kilonova.engine.worker import Vector
-from kilonova.media.content import Content, Encoded, Modality, Text
+from kilonova.media.content import Content, Encoded, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
 from kilonova.models import registry
 from kilonova.models.card import Purpose
@@ -158,7 +158,9 @@ class Engine:
             metrics.CACHE.labels("miss" if known is None else "hit").inc()
             if known is not None:
                 return self._finish(known, dimension)
-        content = await self._decode(item) if isinstance(item, Encoded) else item
+        content: Content | Encoded | None = item
+        if isinstance(item, Encoded) and not (self.card.takes_files and item.part is VideoPart.BOTH):
+            content = await self._decode(item)
         if content is None:
             return None
         vector = await self._submit(content, purpose)
@@ -203,7 +205,7 @@ class Engine:
         finally:
             metrics.DECODE_SECONDS.labels(item.modality).observe(perf_counter() - begin)
 
-    async def _submit(self, content: Content, purpose: Purpose) -> Vector:
+    async def _submit(self, content: Content | Encoded, purpose: Purpose) -> Vector:
         job = Job(content, purpose, asyncio.get_running_loop().create_future())
         self._queue.put(job)
         try:

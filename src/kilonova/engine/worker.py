@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from kilonova.media.content import Content
+from kilonova.media.content import Content, Encoded
 from kilonova.models import registry
 from kilonova.models.base import Prepared
 from kilonova.models.card import Purpose
@@ -15,7 +16,7 @@ from kilonova.wire.errors import KilonovaError
 
 __all__ = ["Item", "Outcome", "Vector", "handler"]
 
-Item = tuple[Content, Purpose]
+Item = tuple[Content | Encoded, Purpose]
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,19 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
         ready: list[tuple[int, Prepared]] = []
         for index, (content, purpose) in enumerate(batch):
             try:
-                ready.append((index, model.prepare(content, purpose)))
+                # the engine sends files only where the card says that they are taken
+                ready.append((index, model.prepare(cast(Content, content), purpose)))
             except KilonovaError as refusal:
                 outcomes[index] = refusal
         if ready:
-            vectors = model.embed([prepared for _, prepared in ready])
-            for (index, prepared), vector in zip(ready, vectors, strict=True):
-                outcomes[index] = Vector(vector, prepared.tokens, prepared.kept_characters)
+            try:
+                vectors = model.embed([prepared for _, prepared in ready])
+            except KilonovaError as refusal:  # of a model elsewhere: the same for everyone in the batch
+                for index, _ in ready:
+                    outcomes[index] = refusal
+            else:
+                for (index, prepared), vector in zip(ready, vectors, strict=True):
+                    outcomes[index] = Vector(vector, prepared.tokens, prepared.kept_characters)
         return [outcome for outcome in outcomes if outcome is not None]
 
     return embed

@@ -143,6 +143,16 @@ class Encoded:
     detail: Detail = Detail.STANDARD
     part: VideoPart = VideoPart.BOTH
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.data)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes while it waits."""
+        return len(self.data)
+
     def digest(self) -> bytes:
         """Hash of everything that decides the decoded content."""
         head = f"{self.modality}|{self.detail}|{self.part}|".encode()

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["EmbeddingModel", "Prepared"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
-    """One content made ready for a forward pass.
+    """One content made ready for a forward pass. What it costs and what was cut, ``embed`` may still fill in.
 
     Attributes:
         data: whatever ``embed`` of the same family wants (token ids, a normalised array).

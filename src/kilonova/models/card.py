@@ -47,6 +47,7 @@ class ModelCard:
         frame_rate: frames per second of film it wants.
         background: ``package:file`` of vectors of usual texts, images and sounds, see ``models.background``; "" where
             there is none.
+        takes_files: it is given images, sounds and films as the files they came in, not decoded.
     """
 
     id: str
@@ -63,6 +64,7 @@ class ModelCard:
     sample_rate: int = 32_000
     frame_rate: float = 1.0
     background: str = ""
+    takes_files: bool = False
 
     def dimension_note(self, dimension: int) -> str:
         """How a vector of that length comes about: "trained", "untrained prefix" or "padded with zeros"."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from kilonova.models import cards, folder
 from kilonova.models.base import EmbeddingModel
@@ -21,6 +22,13 @@ _FAMILIES: dict[str, tuple[ModelCard, str]] = {
 }
 
 
+#: Modules with ``described(name)`` and ``load(name)``, by how addresses of their models begin.
+_ELSEWHERE = {
+    "openai+http": "kilonova.models.openai_server",
+    "bedrock:": "kilonova.models.bedrock",
+}
+
+
 def names() -> list[str]:
     """The names that ``load`` takes."""
     return list(_FAMILIES)
@@ -30,12 +38,16 @@ def card(name: str) -> ModelCard:
     """The card of a model.
 
     Args:
-        name: a known one, or the path of a folder.
+        name: a known one, a folder's path, or the address of a model elsewhere.
 
     Raises:
         NotFound: no family has that name.
-        kilonova.wire.errors.Validation: there is no model in that folder.
+        kilonova.wire.errors.Validation: there is no model there.
+        kilonova.wire.errors.Unavailable: it is elsewhere and cannot be reached.
     """
+    if elsewhere := _elsewhere(name):
+        found: ModelCard = elsewhere.described(name)
+        return found
     return folder.described(_path(name)) if folder.is_folder(name) else _family(name)[0]
 
 
@@ -46,13 +58,21 @@ def load(name: str) -> EmbeddingModel:
         NotFound: no family has that name.
         kilonova.wire.errors.Unavailable: its weights or libraries are not installed.
     """
-    if folder.is_folder(name):
-        from kilonova.models.sentence import Sentence
-
-        return Sentence(_path(name))
-    module, _, attribute = _family(name)[1].partition(":")
-    model: EmbeddingModel = getattr(import_module(module), attribute)()
+    model: EmbeddingModel
+    if elsewhere := _elsewhere(name):
+        model = elsewhere.load(name)
+    elif folder.is_folder(name):
+        model = import_module("kilonova.models.sentence").Sentence(_path(name))
+    else:
+        module, _, attribute = _family(name)[1].partition(":")
+        model = getattr(import_module(module), attribute)()
     return model
+
+
+def _elsewhere(name: str) -> Any:
+    """The module of models that other servers run, for a name that is an address."""
+    module = next((one for prefix, one in _ELSEWHERE.items() if name.startswith(prefix)), None)
+    return import_module(module) if module is not None else None
 
 
 def _path(name: str) -> Path:
