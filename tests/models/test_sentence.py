@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,77 +15,8 @@ from kilonova.models import registry
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import NotFound, Validation
 from tests.models.suite import TEXTS, ModelSuite
+from tests.models.tiny import bert, clip, sentence_transformers, torch
 from tests.servers import BIN
-
-torch = pytest.importorskip("torch", reason="needs torch==2.13.0")
-sentence_transformers = pytest.importorskip("sentence_transformers", reason="needs kilonova[models]")
-
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_HOME = tempfile.TemporaryDirectory()  # as long as the tests
-
-
-def vocabulary() -> list[str]:
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    return [
-        *special,
-        *"日落海滩狗叫声汉字词",
-        *_LETTERS,
-        *(f"##{one}" for one in _LETTERS),
-        "query",
-        "passage",
-        "long",
-        ":",
-    ]
-
-
-@cache
-def bert() -> str:
-    """A text model with prompts, mean pooling and a dense layer."""
-    from sentence_transformers.sentence_transformer import modules
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    home = Path(_HOME.name)
-    (home / "vocab.txt").write_text("\n".join(vocabulary()), encoding="utf-8")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary()),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=96,
-    )
-    BertModel(config).save_pretrained(home / "plain")
-    BertTokenizerFast(str(home / "vocab.txt"), model_max_length=96).save_pretrained(home / "plain")
-    transformer = modules.Transformer(str(home / "plain"))
-    layers = [transformer, modules.Pooling(32, "mean"), modules.Dense(32, 24)]
-    model = sentence_transformers.SentenceTransformer(
-        modules=layers, prompts={"query": "query: ", "document": "passage: "}, device="cpu"
-    )
-    model.save(str(home / "bert"))
-    return str(home / "bert")
-
-
-@cache
-def clip() -> str:
-    """A model of texts and pictures, as transformers saves it."""
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor, CLIPTokenizerFast
-
-    home = Path(_HOME.name)
-    letters = sorted({*_LETTERS, *(f"{one}</w>" for one in _LETTERS)})
-    words = {one: place for place, one in enumerate(["<|startoftext|>", "<|endoftext|>", *letters])}
-    (home / "vocab.json").write_text(json.dumps(words))
-    (home / "merges.txt").write_text("#version: 0.2\n")
-    torch.manual_seed(0)
-    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    text = {**small, "vocab_size": len(words), "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1}
-    vision = {**small, "image_size": 64, "patch_size": 16}
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
-    model.save_pretrained(home / "clip")
-    tokenizer = CLIPTokenizerFast(str(home / "vocab.json"), str(home / "merges.txt"), model_max_length=64)
-    pictures = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
-    CLIPProcessor(pictures, tokenizer).save_pretrained(home / "clip")
-    return str(home / "clip")
 
 
 class TestText(ModelSuite):

@@ -57,9 +57,9 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
 
 
 def test_a_cross_encoder_says_what_its_model_says(tmp_path: Path) -> None:
-    pytest.importorskip("sentence_transformers", reason="needs kilonova[models]")
-    import torch
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    from tests.models.tiny import torch
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"港口的灯塔", "harbour", "lamp", "##s"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))

@@ -84,7 +84,7 @@ def _packages() -> list[Finding]:
 
 def _models() -> list[Finding]:
     found = []
-    for name in registry.names():
+    for name in filter(registry.is_here, registry.names()):
         try:
             card = registry.load(name).card
         except KilonovaError as error:

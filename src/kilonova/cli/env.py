@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kilonova import _home
 from kilonova.server import identity
 from kilonova.storage.local import endpoint
 
@@ -49,7 +50,7 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    if host in ("127.0.0.1", "localhost") and (s3 := endpoint(identity.data(), port)):  # started by `kilonova up`
+    if host in ("127.0.0.1", "localhost") and (s3 := endpoint(_home.data(), port)):  # started by `kilonova up`
         values["AWS_ENDPOINT_URL_S3"] = s3
     # These would be sent along, or instead, and then refused.
     stale = ["AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"]

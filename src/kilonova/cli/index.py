@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kilonova import _home
 from kilonova.cli.collections import Data, Store
 from kilonova.cli.embed import check_dimension, progress_bar
-from kilonova.server import identity
 
 if TYPE_CHECKING:
     from kilonova.search.ingest import Tally
@@ -70,7 +70,7 @@ def index(
     settings = Settings(characters, seconds)
     with local.store(data, store) as opened:
         made = local.collection(opened, collection, model, dimension)
-        indexed.remember(data or identity.data(), roots)
+        indexed.remember(data or _home.data(), roots)
         try:
             with progress_bar(as_json or watch) as progress:
                 task = progress.add_task("indexing", total=None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kilonova import _home
 from kilonova._process.parent import worker_process
 from kilonova.cli.collections import Store
 from kilonova.models import registry
@@ -84,7 +85,7 @@ def serve(
         Settings(
             model,
             callers,
-            JobSettings(data or identity.data(), database, at_once=jobs),
+            JobSettings(data or _home.data(), database, at_once=jobs),
             store=store,
             url=_url(listener, "https" if tls_cert else "http"),
             region=region,

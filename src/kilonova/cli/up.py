@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kilonova import _home
 from kilonova.cli import serve
 from kilonova.server import identity
 from kilonova.wire.errors import KilonovaError
@@ -49,7 +50,7 @@ def up(
             "None of the configured credentials has an access key, which S3 needs.",
             "Add access_key_id and secret_access_key in credentials.toml (docs/credentials.md).",
         )
-    folder = data or identity.data()
+    folder = data or _home.data()
     with LocalS3(folder / "s3", credential, port) as s3:
         s3.create(bucket or ["media"])
         os.environ |= {

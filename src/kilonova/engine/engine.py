@@ -70,7 +70,7 @@ class Engine:
         self._queue = BatchQueue(queue)
         self._cache = VectorCache(cache_bytes)
         self._pool = DecodePool(decoders or len(os.sched_getaffinity(0)), self.card.sample_rate, self.card.frame_rate)
-        self._supervisor = Supervisor(self.card, self._queue, batch_seconds, worker)
+        self._supervisor = Supervisor(model, self.card, self._queue, batch_seconds, worker)
         for modality in Modality:
             metrics.QUEUE_DEPTH.labels(modality).set_function(partial(self._queue.depth, modality))
 

@@ -36,13 +36,17 @@ class Supervisor:
     """Start the model process, hand it batch after batch, and start it again when it dies or hangs.
 
     Args:
-        card: which model.
+        name: which model, for the registry.
+        card: its card.
         queue: where batches come from.
         seconds: how long one batch may take.
         first: a model process that loads already.
     """
 
-    def __init__(self, card: ModelCard, queue: BatchQueue, seconds: float, first: Child | None = None) -> None:
+    def __init__(
+        self, name: str, card: ModelCard, queue: BatchQueue, seconds: float, first: Child | None = None
+    ) -> None:
+        self._name = name
         self._card = card
         self._queue = queue
         self._seconds = seconds
@@ -84,7 +88,7 @@ class Supervisor:
 
     async def _load(self) -> None:
         if self._child is None:
-            self._child = worker_process(self._card.id)
+            self._child = worker_process(self._name)
         await self._child.call([], _START_SECONDS)
         self.state, self.failure = State.READY, ""
         self.settled.set()

@@ -48,6 +48,9 @@ class ModelCard:
         background: ``package:file`` of vectors of usual texts, images and sounds, see ``models.background``; "" where
             there is none.
         takes_files: it is given images, sounds and films as the files they came in, not decoded.
+        parameters: how many numbers its weights are; 0 where that is not known.
+        quality: figures of its quality and whose they are.
+        repository: where ``kilonova pull`` finds its files, as ``owner/name``; "" for models that need none.
     """
 
     id: str
@@ -65,6 +68,9 @@ class ModelCard:
     frame_rate: float = 1.0
     background: str = ""
     takes_files: bool = False
+    parameters: int = 0
+    quality: str = ""
+    repository: str = ""
 
     def dimension_note(self, dimension: int) -> str:
         """How a vector of that length comes about: "trained", "untrained prefix" or "padded with zeros"."""

@@ -5,24 +5,29 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from kilonova.media.content import Modality
+from kilonova.models import cards
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.wire.errors import Validation
 
-__all__ = ["described", "is_folder"]
+__all__ = ["described", "family", "is_folder"]
 
 _TEXT_AND_IMAGE = ("text", "image")
 #: Modalities by ``model_type``, where the folder does not list them itself; others embed text.
 _MODALITIES = {
     **dict.fromkeys(("clip", "siglip", "siglip2", "chinese_clip", "align", "altclip"), _TEXT_AND_IMAGE),
     "clap": ("text", "audio"),
-    "qwen3_vl": ("text", "image", "video"),
-    "embedding_gemma2": ("text", "image", "audio", "video"),
+}
+#: Families that have a file of their own, by ``model_type``: what is true of all their models, and their class.
+_FAMILIES = {
+    "embedding_gemma2": (cards.EMBEDDING_GEMMA_2, "kilonova.models.embedding_gemma2:EmbeddingGemma2"),
+    "qwen3_vl": (cards.QWEN3_VL_2B, "kilonova.models.qwen3_vl:Qwen3VL"),
 }
 # The names that prompts have on model cards, by what they are for.
 _SEARCHING = ("query", "search_query", "retrieval-query", "retrieval.query")
@@ -35,6 +40,11 @@ def is_folder(name: str) -> bool:
     return "/" in name or Path(name).is_dir()
 
 
+def family(path: Path) -> str:
+    """``module:class`` of the family that loads the model in a folder."""
+    return _FAMILIES.get(_config(path).get("model_type", ""), (None, "kilonova.models.sentence:Sentence"))[1]
+
+
 @cache
 def described(path: Path) -> ModelCard:
     """The card of a model in a folder; its id is the path.
@@ -42,7 +52,7 @@ def described(path: Path) -> ModelCard:
     Raises:
         Validation: there is no model in it, or its weights are pickles.
     """
-    config = _json(path / "config.json") or _json(path / "0_Transformer" / "config.json")
+    config = _config(path)
     if not config and not (path / "modules.json").exists():
         raise Validation(
             f"There is no model in {path}.", "Name a folder with config.json and model.safetensors, or a known model."
@@ -53,6 +63,8 @@ def described(path: Path) -> ModelCard:
         )
     transformer = _json(path / "sentence_bert_config.json")
     kind = config.get("model_type", "")
+    if kind in _FAMILIES:
+        return _of_family(path, _FAMILIES[kind][0], config, transformer)
     modalities = tuple(transformer.get("modality_config", ())) or _MODALITIES.get(kind, ("text",))
     native = _dimension(path, config)
     about = _front_matter(path / "README.md")
@@ -67,9 +79,34 @@ def described(path: Path) -> ModelCard:
         max_tokens=_tokens(path, config, transformer),
         languages=about.get("language", "not said"),
         best_for=f"{kind or 'sentence-transformers'} from a folder",
-        prompts=MappingProxyType(_prompts(_json(path / "config_sentence_transformers.json").get("prompts", {}))),
+        prompts=MappingProxyType(_prompts(_json(path / "config_sentence_transformers.json"))),
         sample_rate=int(_json(path / "preprocessor_config.json").get("sampling_rate", 16_000)),
     )
+
+
+def _of_family(path: Path, known: ModelCard, config: dict[str, Any], transformer: dict[str, Any]) -> ModelCard:
+    if not (path / "modules.json").exists():
+        raise Validation(
+            f"{path} has no modules.json, so nothing says how its vectors are made.",
+            f"Name a folder of the embedding model, such as {known.source}, not of one that talks.",
+        )
+    native = _dimension(path, config)
+    return replace(
+        known,
+        id=str(path),
+        title=path.name,
+        source=str(path),
+        native_dimension=native,
+        trained_dimensions=(*(length for length in known.trained_dimensions if length < native), native),
+        max_tokens=min(known.max_tokens, _tokens(path, config, transformer)),
+        parameters=0,
+        quality="",
+        repository="",
+    )
+
+
+def _config(path: Path) -> dict[str, Any]:
+    return _json(path / "config.json") or _json(path / "0_Transformer" / "config.json")
 
 
 def _dimension(path: Path, config: dict[str, Any]) -> int:
@@ -101,14 +138,15 @@ def _tokens(path: Path, config: dict[str, Any], transformer: dict[str, Any]) -> 
     return int(min((one for one in said if one and one < _LONGEST), default=512))
 
 
-def _prompts(named: dict[str, str]) -> dict[Purpose, str]:
-    lower = {name.lower(): prompt for name, prompt in named.items() if prompt}
-    searching = next((lower[name] for name in _SEARCHING if name in lower), "")
-    found = next((lower[name] for name in _FOUND if name in lower), "")
+def _prompts(config: dict[str, Any]) -> dict[Purpose, str]:
+    lower = {name.lower(): prompt for name, prompt in config.get("prompts", {}).items() if prompt}
+    default = lower.get((config.get("default_prompt_name") or "").lower(), "")
+    searching = next((lower[name] for name in _SEARCHING if name in lower), default)
+    found = next((lower[name] for name in _FOUND if name in lower), default)
     prompts = dict.fromkeys(Purpose, searching) | {
         Purpose.GENERIC_INDEX: found,
-        Purpose.CLASSIFICATION: lower.get("classification", ""),
-        Purpose.CLUSTERING: lower.get("clustering", ""),
+        Purpose.CLASSIFICATION: lower.get("classification", default),
+        Purpose.CLUSTERING: lower.get("clustering", default),
     }
     return {purpose: prompt for purpose, prompt in prompts.items() if prompt}
 

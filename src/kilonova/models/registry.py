@@ -2,53 +2,73 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from kilonova import _home
+from kilonova.media.content import Modality
 from kilonova.models import cards, folder
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import ModelCard
-from kilonova.wire.errors import NotFound
+from kilonova.wire.errors import NotFound, Unavailable, Validation
 
-__all__ = ["NOVA_IDS", "card", "load", "names"]
+__all__ = ["NOVA_IDS", "card", "is_here", "load", "names"]
 
 #: The ids that code written for Amazon Nova sends; they mean whichever model the server runs.
 NOVA_IDS = ("amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-embedding-v1:0")
 
-_FAMILIES: dict[str, tuple[ModelCard, str]] = {
+# Models that need no more than Kilonova's own packages, with the class that loads them.
+_OWN: dict[str, tuple[ModelCard, str]] = {
     cards.MINI.id: (cards.MINI, "kilonova.models.mini:Mini"),
     cards.FAKE.id: (cards.FAKE, "kilonova.models.fake:Fake"),
 }
-
+_PULLED = {card.id: card for card in (cards.EMBEDDING_GEMMA_2, cards.QWEN3_VL_2B, cards.QWEN3_VL_8B)}
 
 #: Modules with ``described(name)`` and ``load(name)``, by how addresses of their models begin.
 _ELSEWHERE = {
     "openai+http": "kilonova.models.openai_server",
     "bedrock:": "kilonova.models.bedrock",
 }
+_KINDS = "|".join(Modality)
+_ASKED_FOR = re.compile(rf"(.+):((?:{_KINDS})(?:,(?:{_KINDS}))*)")
 
 
 def names() -> list[str]:
-    """The names that ``load`` takes."""
-    return list(_FAMILIES)
+    """The names of known models, whether or not they are on this machine."""
+    return [*_OWN, *_PULLED]
+
+
+def is_here(name: str) -> bool:
+    """Whether a known model can be loaded without ``kilonova pull``."""
+    return name in _OWN or (_home.models() / name / "config.json").exists()
 
 
 def card(name: str) -> ModelCard:
     """The card of a model.
 
     Args:
-        name: a known one, a folder's path, or the address of a model elsewhere.
+        name: a known one, a folder's path, or the address of a model elsewhere; with ``:text,image`` at its end, only
+            that is loaded and served. The card keeps the model's own id, so what was embedded with and without such
+            an ending is of one space.
 
     Raises:
         NotFound: no family has that name.
-        kilonova.wire.errors.Validation: there is no model there.
-        kilonova.wire.errors.Unavailable: it is elsewhere and cannot be reached.
+        Validation: there is no model there, or it does not embed what is asked for.
+        Unavailable: it is elsewhere and cannot be reached.
     """
+    name, asked_for = _parts(name)
     if elsewhere := _elsewhere(name):
         found: ModelCard = elsewhere.described(name)
-        return found
-    return folder.described(_path(name)) if folder.is_folder(name) else _family(name)[0]
+    elif folder.is_folder(name):
+        found = folder.described(_path(name))
+    else:
+        found = _known(name)
+    if missing := asked_for - found.modalities:
+        raise Validation(f"{found.id} does not embed {', '.join(sorted(missing))}.")
+    return replace(found, modalities=asked_for) if asked_for else found
 
 
 def load(name: str) -> EmbeddingModel:
@@ -56,17 +76,31 @@ def load(name: str) -> EmbeddingModel:
 
     Raises:
         NotFound: no family has that name.
-        kilonova.wire.errors.Unavailable: its weights or libraries are not installed.
+        Unavailable: its weights or libraries are not installed.
     """
-    model: EmbeddingModel
+    described, (name, _) = card(name), _parts(name)
     if elsewhere := _elsewhere(name):
-        model = elsewhere.load(name)
-    elif folder.is_folder(name):
-        model = import_module("kilonova.models.sentence").Sentence(_path(name))
+        model: EmbeddingModel = elsewhere.load(name)
+    elif name in _OWN:
+        model = _class(_OWN[name][1])()
     else:
-        module, _, attribute = _family(name)[1].partition(":")
-        model = getattr(import_module(module), attribute)()
+        path = _path(name) if folder.is_folder(name) else _home.models() / name
+        if not path.exists():
+            raise Unavailable(f"{name} is not on this machine.", f"kilonova pull {name}")
+        model = _class(folder.family(path))(path, described)
+    model.card = described
     return model
+
+
+def _parts(name: str) -> tuple[str, frozenset[Modality]]:
+    """A model's name without its ending, and the modalities of the ending."""
+    found = _ASKED_FOR.fullmatch(name)
+    return (found[1], frozenset(map(Modality, found[2].split(",")))) if found else (name, frozenset())
+
+
+def _class(where: str) -> Any:
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _elsewhere(name: str) -> Any:
@@ -79,10 +113,12 @@ def _path(name: str) -> Path:
     return Path(name).expanduser().resolve()
 
 
-def _family(name: str) -> tuple[ModelCard, str]:
+def _known(name: str) -> ModelCard:
+    if name in _OWN:
+        return _OWN[name][0]
     try:
-        return _FAMILIES[name]
+        return _PULLED[name]
     except KeyError:
         raise NotFound(
-            f"There is no model {name!r}.", f"Known models: {', '.join(_FAMILIES)}, and any folder with one."
+            f"There is no model {name!r}.", f"Known models: {', '.join(names())}, and any folder with one."
         ) from None

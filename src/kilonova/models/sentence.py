@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from kilonova.media.content import Audio, Content, Image, Text, Video
 from kilonova.models.base import EmbeddingModel, Prepared
-from kilonova.models.card import Purpose
-from kilonova.models.folder import described
+from kilonova.models.card import ModelCard, Purpose
+from kilonova.models.torch import libraries
 from kilonova.models.truncation import truncate
 from kilonova.wire.errors import Unavailable
 
@@ -27,63 +28,90 @@ class Sentence(EmbeddingModel):
 
     Args:
         path: its folder.
+        card: what is known of it; only what its modalities need is loaded, where the family can do without the rest.
     """
 
-    def __init__(self, path: Path) -> None:
+    #: Whether images, sounds and films are told what for, as texts are.
+    prompts_media: ClassVar[bool] = False
+
+    def __init__(self, path: Path, card: ModelCard) -> None:
+        self._torch, sentence_transformers = libraries(path.name)
+        self.card = card
+        gpu = self._torch.cuda.is_available()
         try:
-            import torch
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
-        except ModuleNotFoundError as error:
-            raise Unavailable(
-                f"{error.name} is missing, which {path.name} needs.",
-                "pip install torch 'kilonova[models]' (a CPU build of torch will do).",
-            ) from None
-        logging.disable_progress_bar()
-        self.card = described(path)
-        gpu = torch.cuda.is_available()
-        self._model: Any = SentenceTransformer(
-            str(path),
-            device="cuda" if gpu else "cpu",
-            local_files_only=True,
-            model_kwargs={"dtype": torch.bfloat16 if gpu else torch.float32, "use_safetensors": True},
-        )
+            self._model: Any = sentence_transformers.SentenceTransformer(
+                str(path),
+                device="cuda" if gpu else "cpu",
+                local_files_only=True,
+                model_kwargs={"dtype": self._torch.bfloat16 if gpu else self._torch.float32, "use_safetensors": True},
+                config_kwargs=self.configuration(),
+            )
+        except ImportError as error:  # what only some models' preprocessing needs
+            said = str(error).strip().splitlines()[0]
+            raise Unavailable(f"{path.name} cannot be loaded: {said}", "Probably: pip install torchvision.") from None
+        self._model.eval()
+        self._moved = partial(sentence_transformers.util.batch_to_device, target_device=self._model.device)
         self._tokenizer: Any = getattr(self._model.tokenizer, "tokenizer", self._model.tokenizer)  # of a processor
-        self._around = {prompt: self._count(prompt) for prompt in {"", *self.card.prompts.values()}}
+        one = "a"
+        self._around = {
+            prompt: self._features([one], prompt)["input_ids"].shape[-1] - len(self._spans(one))
+            for prompt in {"", *card.prompts.values()}
+        }
+
+    def configuration(self) -> dict[str, Any]:
+        """What of the model's configuration to change before it is loaded."""
+        return {}
 
     def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+        prompt = self.card.prompts.get(purpose, "")
+        if isinstance(content, Text):
+            return self._text(content, prompt)
+        return Prepared((prompt if self.prompts_media else "", self.seen(content)), 1)
+
+    def seen(self, content: Image | Audio | Video) -> Any:
+        """An image, a sound or a film as sentence-transformers takes it."""
         match content:
-            case Text():
-                return self._text(content, self.card.prompts.get(purpose, ""))
             case Image(pixels=pixels):
                 from PIL import Image as Pillow
 
-                return Prepared(("", Pillow.fromarray(pixels)), 1)
+                return Pillow.fromarray(pixels)
             case Audio(samples=samples, rate=rate):
-                return Prepared(("", {"array": samples, "sampling_rate": rate}), 1)
+                return {"array": samples, "sampling_rate": rate}
             case Video(frames=frames, times=times):
-                seen = {
+                facts = {
                     "fps": self.card.frame_rate,
+                    "duration": len(times) / self.card.frame_rate,
                     "frames_indices": list(range(len(times))),
                     "total_num_frames": len(times),
                 }
-                return Prepared(("", {"array": frames, "video_metadata": seen}), len(frames))
+                return {"array": frames, "video_metadata": facts}
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        places: dict[str, list[int]] = defaultdict(list)
+        # sentence-transformers takes one prompt a batch, and inputs of one make
+        places: dict[tuple[str, object], list[int]] = defaultdict(list)
         for place, prepared in enumerate(batch):
-            places[prepared.data[0]].append(place)
+            prompt, item = prepared.data
+            places[prompt, tuple(item) if isinstance(item, dict) else type(item)].append(place)
         vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
-        for prompt, those in places.items():
-            items = [batch[place].data[1] for place in those]
-            vectors[those] = self._model.encode(
-                items, prompt=prompt or None, batch_size=len(items), convert_to_numpy=True, show_progress_bar=False
-            )
+        for (prompt, _), those in places.items():
+            vectors[those] = self._forward([batch[place] for place in those], prompt)
         return vectors
+
+    def _forward(self, batch: Sequence[Prepared], prompt: str) -> np.ndarray:
+        features = self._features([prepared.data[1] for prepared in batch], prompt)
+        if "attention_mask" in features:
+            for prepared, tokens in zip(batch, features["attention_mask"].sum(1).tolist(), strict=True):
+                prepared.tokens = int(tokens)
+        with self._torch.inference_mode():
+            found = self._model(self._moved(features))["sentence_embedding"]
+        return np.asarray(found.float().cpu().numpy(), np.float32)
+
+    def _features(self, items: list[Any], prompt: str) -> Any:
+        return self._model.preprocess(items, prompt=prompt or None)
 
     def _text(self, text: Text, prompt: str) -> Prepared:
         around = self._around[prompt]
-        count = self._count(text.value) - self._around[""]
+        count = len(self._tokenizer(text.value, truncation=False, verbose=False, add_special_tokens=False)["input_ids"])
         kept, characters = truncate(text, count, self.card, lambda: self._spans(text.value), around)
         if characters is None:
             value = text.value
@@ -91,9 +119,6 @@ class Sentence(EmbeddingModel):
             value = text.value[:characters] if kept.start is None else text.value[-characters:]
             count = self.card.max_tokens - around
         return Prepared((prompt, value), count + around, characters)
-
-    def _count(self, text: str) -> int:
-        return len(self._tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         found = self._tokenizer(

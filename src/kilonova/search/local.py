@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from pathlib import Path
 from typing import Any
 
+from kilonova import _home
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
@@ -35,7 +36,7 @@ def store(data: Path | None, address: str = "") -> Iterator[VectorStore]:
         made = registry.opened(address)
     else:
         credentials = identity.configured() or [identity.development()]
-        made = Shared(QdrantEdge((data or identity.data()) / "collections"), credentials[0])
+        made = Shared(QdrantEdge((data or _home.data()) / "collections"), credentials[0])
     try:
         yield made
     finally:

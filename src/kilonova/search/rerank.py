@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.models.torch import libraries
+from kilonova.wire.errors import Validation
 
 __all__ = ["CrossEncoder", "Reranker", "reordered"]
 
@@ -27,22 +28,14 @@ class CrossEncoder:
         model: a folder, or a name on the Hugging Face hub, from where it is downloaded.
 
     Raises:
-        KilonovaError: the extra is not installed.
+        kilonova.wire.errors.Unavailable: the extra is not installed.
         Validation: there is no such model, or it has no single score.
     """
 
     def __init__(self, model: str) -> None:
+        _, sentence_transformers = libraries("reranking")
         try:
-            from sentence_transformers import CrossEncoder as Model
-            from transformers.utils import logging
-        except ModuleNotFoundError as error:
-            raise KilonovaError(
-                f"{error.name} is missing, which reranking needs.",
-                "pip install 'kilonova[models]' (and torch: a CPU build will do).",
-            ) from None
-        logging.disable_progress_bar()
-        try:
-            self._model: Any = Model(model)
+            self._model: Any = sentence_transformers.CrossEncoder(model)
         except (OSError, ValueError) as error:
             raise Validation(f"{model} cannot be loaded: {error}", "Name a folder with a cross-encoder.") from None
         if self._model.num_labels != 1:

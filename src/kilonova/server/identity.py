@@ -9,26 +9,13 @@ import secrets
 import tomllib
 from pathlib import Path
 
+from kilonova import _home
 from kilonova.wire.credential import Credential
 from kilonova.wire.errors import KilonovaError, Validation
 
-__all__ = ["configured", "data", "development", "home", "load"]
+__all__ = ["configured", "development", "load"]
 
 _FIELDS = {"name": str, "access_key_id": str, "secret_access_key": str, "session_token": str, "api_key": str}
-
-
-def home() -> Path:
-    """The directory of Kilonova's own files: ``KILONOVA_HOME``, else ``kilonova`` in the user's configuration."""
-    if given := os.environ.get("KILONOVA_HOME"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kilonova"
-
-
-def data() -> Path:
-    """The directory for what Kilonova keeps: ``KILONOVA_DATA``, else ``kilonova`` in the user's data."""
-    if given := os.environ.get("KILONOVA_DATA"):
-        return Path(given)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
 
 
 def load(host: str, file: Path | None = None) -> list[Credential]:
@@ -44,8 +31,8 @@ def load(host: str, file: Path | None = None) -> list[Credential]:
     if not _is_loopback(host):
         raise KilonovaError(
             f"Refusing to listen on {host} with development credentials: anyone who reaches it could use it.",
-            f"Configure credentials in {home() / 'credentials.toml'} or KILONOVA_CREDENTIALS (docs/credentials.md), "
-            "or listen on 127.0.0.1.",
+            f"Configure credentials in {_home.config() / 'credentials.toml'} or KILONOVA_CREDENTIALS "
+            "(docs/credentials.md), or listen on 127.0.0.1.",
         )
     return [development()]
 
@@ -54,7 +41,7 @@ def configured(file: Path | None = None) -> list[Credential]:
     """Credentials from the environment (``KILONOVA_CREDENTIALS``, ``KILONOVA_API_KEYS``) and from the file.
 
     Args:
-        file: by default ``credentials.toml`` in ``home()``, if it exists.
+        file: by default ``credentials.toml`` in ``_home.config()``, if it exists.
 
     Raises:
         Validation: a part cannot be understood; the message names the part, not the secret.
@@ -66,7 +53,7 @@ def configured(file: Path | None = None) -> list[Credential]:
             raise Validation(f"Entry {index} of KILONOVA_CREDENTIALS is not ACCESS_KEY_ID:SECRET_ACCESS_KEY.")
         found.append(Credential(f"env-{index}", access_key_id=key, secret_access_key=secret))
     found += [Credential(f"env-key-{index}", api_key=key) for index, key in enumerate(_list("KILONOVA_API_KEYS"), 1)]
-    path = file or home() / "credentials.toml"
+    path = file or _home.config() / "credentials.toml"
     if file is not None or path.exists():
         found += _read(path)
     return found
@@ -74,7 +61,7 @@ def configured(file: Path | None = None) -> list[Credential]:
 
 def development() -> Credential:
     """The development credential of this user, made with mode 0600 when there is none yet."""
-    path = home() / "dev-credentials.toml"
+    path = _home.config() / "dev-credentials.toml"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         text = (
