@@ -127,7 +127,7 @@ def gemma() -> str:
     config = EmbeddingGemma2Config(
         text_config={
             **heads, "vocab_size": len(ids), "intermediate_size": 64, "num_hidden_layers": 2, "num_key_value_heads": 1,
-            "head_dim": 16, "hidden_size_per_layer_input": 8, "embedding_dim": 192, "max_position_embeddings": 512,
+            "head_dim": 16, "hidden_size_per_layer_input": 8, "embedding_dim": 768, "max_position_embeddings": 512,
             "sliding_window": 64, "global_head_dim": 16, "num_global_key_value_heads": 1, "sliding_window_pattern": 2,
         },
         vision_config={
@@ -156,7 +156,7 @@ def gemma() -> str:
         "Classification": "task: classification | query: ",
         "Clustering": "task: clustering | query: ",
     }
-    _embedding_model(home, "mean", 192, prompts)
+    _embedding_model(home, "mean", 768, prompts)
     return str(home)
 
 

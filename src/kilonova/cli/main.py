@@ -19,6 +19,7 @@ from kilonova.cli import (
     index,
     jobs,
     models,
+    pull,
     search,
     serve,
     up,
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 for command in (
     up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, copy.copy, models.models,
-    doctor.doctor,
+    pull.pull, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.command("embed-many")(embed_many.embed_many)

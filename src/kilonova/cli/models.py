@@ -32,7 +32,8 @@ def models(
 
     cards = [registry.card(name) for name in folders or registry.names()]
     if as_json:
-        print(json.dumps([_entry(card, DIMENSIONS) for card in cards], ensure_ascii=False, indent=2))
+        entries = [{**_entry(card, DIMENSIONS), "here": bool(folders) or registry.is_here(card.id)} for card in cards]
+        print(json.dumps(entries, ensure_ascii=False, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -48,10 +49,14 @@ def models(
             ("languages", card.languages),
             ("dimensions", "; ".join(f"{one} {card.dimension_note(one)}" for one in DIMENSIONS)),
             ("native", f"{card.native_dimension} numbers, {card.max_tokens:,} tokens"),
+            ("quality", card.quality),
+            ("memory", card.memory),
             ("licence", card.licence),
             ("source", card.source),
+            ("here", "" if folders or registry.is_here(card.id) else f"no: kilonova pull {card.id}"),
         ):
-            table.add_row(name, text)
+            if text:
+                table.add_row(name, text)
         console.print(table, "")
 
 
@@ -66,6 +71,8 @@ def _entry(card: ModelCard, dimensions: tuple[int, ...]) -> dict[str, object]:
         "languages": card.languages,
         "licence": card.licence,
         "source": card.source,
+        "quality": card.quality,
+        "memory": card.memory,
         "best_for": card.best_for,
         "prompts": dict(card.prompts),
     }

@@ -27,6 +27,9 @@ MINI = ModelCard(
     frame_rate=0.6,
     background="kilonova_mini:background.npz",
     best_for="starting at once on any machine: no download, no GPU; move up when fine detail or speech matters",
+    memory="0.5 GB, 1.2 GB with batches of films",
+    quality="own measurements, recall@10: words to 1,000 photographs 0.67 in English and 0.50 in Chinese, questions to "
+    "answers 0.88 in both; no MTEB or MMEB figures (README)",
     prompts=MappingProxyType(_E5_PROMPTS),
 )
 
@@ -63,7 +66,7 @@ EMBEDDING_GEMMA_2 = ModelCard(
     best_for="all five kinds of media by a serious model that still runs on a laptop; a small GPU makes it quick",
     prompts=MappingProxyType(_GEMMA_PROMPTS),
     sample_rate=16_000,
-    parameters=744_371_512,
+    memory="weights 1.5 GB on a GPU, 3.0 GB without; texts alone (embeddinggemma-2:text) 0.5 and 1.1 GB",
     quality="MTEB multilingual 61.4, MTEB code 78.7, MIEB lite 64.6, MMEB-V2 images 57.3, documents 67.8, video 50.7 "
     "(Google's model card, 6 October 2026); at 256 numbers MTEB multilingual 60.4",
     repository="google/embeddinggemma-2",
@@ -88,7 +91,7 @@ QWEN3_VL_2B = ModelCard(
     languages="more than 30, Chinese and English first",
     best_for="pictures, pages and films at high quality, on a GPU of 8 GB; no sounds",
     prompts=MappingProxyType(_QWEN_PROMPTS),
-    parameters=2_100_000_000,
+    memory="weights 4.2 GB on a GPU, 8.4 GB without",
     quality="MMEB-V2 73.2: images 75.0, video 61.9, documents 79.2; MTEB multilingual 63.9 (Qwen's README)",
     repository="Qwen/Qwen3-VL-Embedding-2B",
 )
@@ -101,7 +104,7 @@ QWEN3_VL_8B = replace(
     native_dimension=4096,
     trained_dimensions=(256, 384, 1024, 3072, 4096),
     best_for="the best open vectors of pictures, pages and films, in all of Nova's lengths; a GPU of 24 GB; no sounds",
-    parameters=8_000_000_000,
+    memory="weights 16 GB on a GPU, 32 GB without",
     quality="MMEB-V2 77.8: images 80.1, video 67.1, documents 82.4; MTEB multilingual 67.9 (Qwen's README)",
     repository="Qwen/Qwen3-VL-Embedding-8B",
 )

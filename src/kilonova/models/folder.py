@@ -55,7 +55,9 @@ def described(path: Path) -> ModelCard:
     config = _config(path)
     if not config and not (path / "modules.json").exists():
         raise Validation(
-            f"There is no model in {path}.", "Name a folder with config.json and model.safetensors, or a known model."
+            f"There is no model in {path}.",
+            "Name a folder with config.json and model.safetensors, or a known model. Those of the Hugging Face hub are "
+            "downloaded by `kilonova pull OWNER/NAME`, then they are called NAME.",
         )
     if not any(path.rglob("*.safetensors")):
         raise Validation(
@@ -99,7 +101,7 @@ def _of_family(path: Path, known: ModelCard, config: dict[str, Any], transformer
         native_dimension=native,
         trained_dimensions=(*(length for length in known.trained_dimensions if length < native), native),
         max_tokens=min(known.max_tokens, _tokens(path, config, transformer)),
-        parameters=0,
+        memory="",
         quality="",
         repository="",
     )

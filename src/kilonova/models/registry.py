@@ -15,7 +15,7 @@ from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import ModelCard
 from kilonova.wire.errors import NotFound, Unavailable, Validation
 
-__all__ = ["NOVA_IDS", "card", "is_here", "load", "names"]
+__all__ = ["NOVA_IDS", "card", "is_here", "load", "names", "pulled_name"]
 
 #: The ids that code written for Amazon Nova sends; they mean whichever model the server runs.
 NOVA_IDS = ("amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-embedding-v1:0")
@@ -37,13 +37,21 @@ _ASKED_FOR = re.compile(rf"(.+):((?:{_KINDS})(?:,(?:{_KINDS}))*)")
 
 
 def names() -> list[str]:
-    """The names of known models, whether or not they are on this machine."""
-    return [*_OWN, *_PULLED]
+    """The names of known models, whether or not they are on this machine, and of others that were pulled."""
+    folders = _home.models().iterdir() if _home.models().is_dir() else ()
+    pulled = (folder.name for folder in folders if folder.is_dir() and folder.suffix != ".partial")
+    return [*_OWN, *dict.fromkeys((*_PULLED, *sorted(pulled)))]
 
 
 def is_here(name: str) -> bool:
-    """Whether a known model can be loaded without ``kilonova pull``."""
-    return name in _OWN or (_home.models() / name / "config.json").exists()
+    """Whether a named model can be loaded without ``kilonova pull``."""
+    return name in _OWN or (_home.models() / name).is_dir()
+
+
+def pulled_name(repository: str) -> str:
+    """What a model of the hub is called here, once it is pulled."""
+    known = next((one.id for one in _PULLED.values() if one.repository.lower() == repository.lower()), "")
+    return known or repository.rpartition("/")[2]
 
 
 def card(name: str) -> ModelCard:
@@ -116,9 +124,8 @@ def _path(name: str) -> Path:
 def _known(name: str) -> ModelCard:
     if name in _OWN:
         return _OWN[name][0]
-    try:
+    if name in _PULLED:
         return _PULLED[name]
-    except KeyError:
-        raise NotFound(
-            f"There is no model {name!r}.", f"Known models: {', '.join(names())}, and any folder with one."
-        ) from None
+    if is_here(name):
+        return replace(folder.described(_home.models() / name), id=name)
+    raise NotFound(f"There is no model {name!r}.", f"Known models: {', '.join(names())}, and any folder with one.")

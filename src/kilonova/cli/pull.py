@@ -1,0 +1,81 @@
+"""``kilonova pull``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kilonova import _home
+
+__all__ = ["pull"]
+
+
+def pull(
+    name: Annotated[str, typer.Argument(help="A model of `kilonova models`, or OWNER/NAME of the Hugging Face hub.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Put the model's folder into this one, to carry it to another machine.")
+    ] = None,
+    revision: Annotated[str, typer.Option(help="A branch, tag or commit.")] = "main",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end, no progress bars.")] = False,
+) -> None:
+    """Download a model, checked and resumable. Nothing else of Kilonova ever downloads.
+
+    `HF_ENDPOINT` names a mirror, `HF_TOKEN` opens what needs an account.
+
+    **Examples**
+
+        kilonova pull embeddinggemma-2
+
+        kilonova serve --model embeddinggemma-2
+
+        kilonova pull intfloat/multilingual-e5-large
+
+    For a machine without a network:
+
+        kilonova pull embeddinggemma-2 --to /media/usb
+
+        kilonova serve --model /media/usb/embeddinggemma-2
+    """
+    import sys
+
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from kilonova.models import pull as pulling
+
+    listing = pulling.listed(name, revision)
+    folder = (to or _home.models()) / listing.name
+    if not as_json:
+        print(
+            f"{listing.repository}, version {listing.commit[:12]}, {decimal(listing.size)}, licence {listing.licence}",
+            file=sys.stderr,
+        )
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=as_json,
+    )
+    with bars:
+        task = bars.add_task(listing.name, total=listing.size)
+        pulling.fetch(listing, folder, lambda here: bars.update(task, completed=here))
+    use = str(folder) if to else listing.name
+    if as_json:
+        found = {
+            "model": use,
+            "folder": str(folder),
+            "repository": listing.repository,
+            "commit": listing.commit,
+            "licence": listing.licence,
+            "bytes": listing.size,
+        }
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print(f"Here. Use it with: kilonova serve --model {use}", file=sys.stderr)
