@@ -27,6 +27,7 @@ _WANTED = (".safetensors", ".json", ".jinja", ".model", ".txt", ".md")
 _WEIGHTS = ".safetensors"
 _OTHER_FORMS = ("onnx/", "openvino/")
 _BLOCK = 1 << 20
+_PIECE = 1 << 16  # what is lost of a connection that breaks
 _ATTEMPTS = 5
 
 
@@ -133,7 +134,7 @@ def _download(listing: Listing, name: str, path: Path, size: int, progress: Call
         answer = _get(address, listing.repository, {"Range": f"bytes={have}-"} if have else {})
         try:
             with path.open("ab" if answer.status == 206 else "wb") as file:
-                for block in answer.stream(_BLOCK):
+                for block in answer.stream(_PIECE):
                     file.write(block)
                     progress(file.tell())
         except (urllib3.exceptions.HTTPError, OSError) as error:
