@@ -242,7 +242,7 @@ def clean_environment() -> dict[str, str]:
 def start_segmented(client: Any, output: str, params: dict[str, Any], **options: Any) -> str:
     """SEGMENTED_EMBEDDING through boto3; the invocation's ARN."""
     answer = client.start_async_invoke(
-        modelId=NOVA,
+        modelId=options.pop("modelId", NOVA),
         modelInput={
             "taskType": "SEGMENTED_EMBEDDING",
             "segmentedEmbeddingParams": {"embeddingPurpose": "GENERIC_INDEX", **params},

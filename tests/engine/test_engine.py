@@ -12,9 +12,11 @@ import pytest
 
 from kilonova.engine import metrics
 from kilonova.engine.engine import Embedding, Engine
+from kilonova.engine.gpus import assigned
 from kilonova.engine.supervisor import State
 from kilonova.media.content import Encoded, Modality, Text, VideoPart
 from kilonova.models.card import Purpose
+from kilonova.models.cards import FAKE
 from kilonova.wire.errors import (
     KilonovaError,
     ModelFailed,
@@ -45,9 +47,15 @@ async def embed(engine: Engine, text: str) -> Embedding:
     return found
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  (it is another process that is waited for)
+            await asyncio.sleep(0.02)
+
+
 def batches() -> tuple[float, float]:
     """Number of text batches so far, and of texts in them."""
-    label = {"modality": "text"}
+    label = {"model": "fake", "modality": "text"}
     count = metrics.REGISTRY.get_sample_value("kilonova_batch_size_count", label) or 0.0
     return count, metrics.REGISTRY.get_sample_value("kilonova_batch_size_sum", label) or 0.0
 
@@ -262,3 +270,52 @@ def test_a_model_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
                 await embed(engine, "x")
 
     asyncio.run(run())
+
+
+def test_an_idle_model_is_unloaded_and_comes_back() -> None:
+    async def work(engine: Engine) -> None:
+        first = await embed(engine, "文字")
+        process = engine.worker_pid
+        await until(lambda: engine.state is State.IDLE)
+        assert engine.worker_pid is None
+        again = await asyncio.gather(*(embed(engine, "文字") for _ in range(5)))  # nobody is refused meanwhile
+        assert all(np.array_equal(first.vector, one.vector) for one in again)
+        assert engine.state is State.READY
+        assert engine.worker_pid not in (None, process)
+
+    with_engine(work, idle_seconds=0.5)
+
+
+def test_an_unloaded_model_that_cannot_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(engine: Engine) -> None:
+        await until(lambda: engine.state is State.IDLE)
+        monkeypatch.setattr("kilonova._process.parent.sys.executable", "/bin/false")
+        with pytest.raises(Unavailable, match="cannot be started"):
+            await embed(engine, "x")
+
+    with_engine(work, idle_seconds=0.2)
+
+
+def test_several_processes_share_a_queue() -> None:
+    async def work(engine: Engine) -> None:
+        await until(lambda: all(one.state is State.READY for one in engine._supervisors))
+        hanging = asyncio.create_task(embed(engine, "fake: hang"))  # holds one process
+        await asyncio.sleep(0.1)
+        for number in range(5):
+            await embed(engine, f"文字 {number}")
+        assert not hanging.done()
+        with pytest.raises(ModelTimeout):
+            await hanging
+        assert engine.state is State.READY  # the other one
+
+    with_engine(work, workers=2, batch_seconds=3.0)
+
+
+def test_gpus_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_gpus = replace(FAKE, gpu=True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-abc")
+    assert assigned(on_gpus) == ["2", "GPU-abc"]
+    assert assigned(FAKE) == [""]
+    for none_or_one in ("", "-1", "3"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none_or_one)
+        assert assigned(on_gpus) == [""]

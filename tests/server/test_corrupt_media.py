@@ -63,7 +63,7 @@ def request(modality: Modality, form: str, data: bytes) -> bytes:
 def test_mutated_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(20_261_122)
     files = originals()
-    settings = Settings("fake", [Credential("tests", api_key="key")], JobSettings(tmp_path))
+    settings = Settings(["fake"], [Credential("tests", api_key="key")], JobSettings(tmp_path))
 
     async def run() -> Counter[tuple[str, int]]:
         app = create_app(replace(settings, queue=64))
@@ -74,7 +74,7 @@ def test_mutated_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://x") as client,
         ):
-            await app.state.engine.ready()
+            await app.state.engines.first.ready()
 
             async def work(share: list[tuple[Modality, str, bytes]]) -> None:
                 for modality, form, data in share:

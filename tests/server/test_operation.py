@@ -56,7 +56,7 @@ def metric(server: Kilonova, name: str, **labels: str) -> float:
 
 def test_health_follows_the_worker(server: Kilonova) -> None:
     assert json.loads(server.get("/livez")) == {"status": "ok"}
-    assert json.loads(server.get("/readyz")) == {"status": "ok", "model": "fake", "worker": "ready"}
+    assert json.loads(server.get("/readyz")) == {"status": "ok", "models": {"fake": "ready"}}
     [worker] = [
         child for child in psutil.Process(server.process.pid).children() if "worker" in " ".join(child.cmdline())
     ]
@@ -142,7 +142,7 @@ def _send_and_leave(server: Kilonova) -> None:
 
 def test_a_body_that_never_comes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kilonova.server.operation._BODY_SECONDS", 0.2)
-    app = create_app(Settings("fake", [Credential("tests", api_key="key")], JobSettings(tmp_path)))
+    app = create_app(Settings(["fake"], [Credential("tests", api_key="key")], JobSettings(tmp_path)))
     headers = [(b"authorization", b"Bearer key"), (b"content-length", b"100"), (b"host", b"x")]
     path = "/v1/embeddings"
     scope = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any, cast
 
 from kilonova._process import pipe
@@ -29,14 +31,20 @@ class Child:
         target: ``module:function``; the function is called once in the child and returns its handler.
         arguments: strings passed to that function.
         memory: bytes of address space that the child may map, None for no bound.
+        environment: variables to set in the child.
     """
 
-    def __init__(self, target: str, *arguments: str, memory: int | None = None) -> None:
+    def __init__(
+        self, target: str, *arguments: str, memory: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
             descriptor = theirs.fileno()
             command = [sys.executable, "-m", "kilonova._process.child", str(descriptor), str(memory or 0), target]
-            self._process = subprocess.Popen([*command, *arguments], pass_fds=[descriptor], stdin=subprocess.DEVNULL)
+            variables = {**os.environ, **environment} if environment else None
+            self._process = subprocess.Popen(
+                [*command, *arguments], pass_fds=[descriptor], stdin=subprocess.DEVNULL, env=variables
+            )
         self._answers: _Answers | None = None
 
     @property
@@ -123,9 +131,14 @@ class _Answers(asyncio.Protocol):
             self._answered.set_exception(ConnectionResetError())
 
 
-def worker_process(model: str) -> Child:
-    """A process that loads that model of the registry and then embeds batches (``engine.worker``)."""
-    return Child("kilonova.engine.worker:handler", model)
+def worker_process(model: str, gpu: str = "") -> Child:
+    """A process that loads that model of the registry and then embeds batches (``engine.worker``).
+
+    Args:
+        model: a name of the registry.
+        gpu: the only one that it may use, as ``CUDA_VISIBLE_DEVICES`` names it; "" leaves it all.
+    """
+    return Child("kilonova.engine.worker:handler", model, environment={"CUDA_VISIBLE_DEVICES": gpu} if gpu else None)
 
 
 def _death(status: int) -> str:

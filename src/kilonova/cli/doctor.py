@@ -114,7 +114,7 @@ def _server(host: str, port: int) -> Finding:
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
             state = json.load(answer)
-        return Finding("server", True, f"{url} serves {state['model']}")
+        return Finding("server", True, f"{url} serves {', '.join(state['models'])}")
     except urllib.error.HTTPError as error:
         return Finding(
             "server", False, f"{url} is not ready: {error.read(300).decode(errors='replace')}", "Wait, or read its log"

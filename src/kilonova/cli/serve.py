@@ -13,6 +13,7 @@ import typer
 from kilonova import _home
 from kilonova._process.parent import worker_process
 from kilonova.cli.collections import Store
+from kilonova.engine.gpus import assigned
 from kilonova.models import registry
 from kilonova.server import identity
 from kilonova.wire.errors import KilonovaError
@@ -20,18 +21,29 @@ from kilonova.wire.errors import KilonovaError
 if TYPE_CHECKING:
     import uvicorn
 
-    from kilonova.engine.engine import Engine
+    from kilonova.engine.engines import Engines
 
-__all__ = ["serve"]
+__all__ = ["Models", "serve"]
 
 _GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that theirs is the side that closes
 
 
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="A model, by default kilonova-mini (see `kilonova models`). Several times for several; the first stands "
+        "for Nova's ids.",
+        show_default=False,
+    ),
+]
+
+
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    models: Models = None,
     credentials: Annotated[
         Path | None, typer.Option(help="TOML file of who may call, instead of credentials.toml (docs/credentials.md).")
     ] = None,
@@ -39,6 +51,9 @@ def serve(
     queue: Annotated[int, typer.Option(help="Inputs that may wait for the model.", min=1)] = 256,
     max_mb: Annotated[int, typer.Option(help="Megabytes of request bodies under way at once.", min=25)] = 256,
     cache_mb: Annotated[int, typer.Option(help="Megabytes of vectors to keep for inputs seen again.", min=0)] = 0,
+    idle_minutes: Annotated[
+        float, typer.Option(help="Unload a model that nobody wanted for so long; it comes back. 0 keeps it.", min=0)
+    ] = 0.0,
     batch_seconds: Annotated[float, typer.Option(help="How long the model may take for one batch.", min=0.1)] = 60.0,
     data: Annotated[
         Path | None, typer.Option(help="Folder for what is kept: jobs, collections. By default the user's data folder.")
@@ -58,20 +73,27 @@ def serve(
 
         kilonova serve
 
-        kilonova serve --port 8000 --model kilonova-mini --cache-mb 256
+        kilonova serve --port 8000 --cache-mb 256
+
+        kilonova serve --model embeddinggemma-2 --model kilonova-mini --idle-minutes 30
+
+        kilonova serve --model embeddinggemma-2:text,image
 
         kilonova serve --database postgresql://kilonova@db.example/kilonova
 
         kilonova serve --host 0.0.0.0 --credentials credentials.toml --log-level info
     """
-    registry.card(model)  # a wrong name is told at once
+    models = models or ["kilonova-mini"]
+    cards = [registry.card(model) for model in models]  # a wrong name is told at once
+    if len({card.id for card in cards}) < len(cards):
+        raise typer.BadParameter("A model is named twice.", param_hint="--model")
     callers = identity.load(host, credentials)
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise typer.BadParameter(f"{log_level!r} is none of debug, info, warning, error.", param_hint="--log-level")
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("A certificate and its key come together.", param_hint="--tls-cert and --tls-key")
     listener = _listen(host, port)
-    worker = worker_process(model)  # loads while this process imports what it needs itself
+    worker = worker_process(models[0], assigned(cards[0])[0])  # loads while this process imports what it needs itself
 
     import uvicorn
 
@@ -83,7 +105,7 @@ def serve(
     logs.configure(log_level)
     app = create_app(
         Settings(
-            model,
+            models,
             callers,
             JobSettings(data or _home.data(), database, at_once=jobs),
             store=store,
@@ -93,6 +115,7 @@ def serve(
             max_bytes=max_mb << 20,
             cache_bytes=cache_mb << 20,
             batch_seconds=batch_seconds,
+            idle_seconds=idle_minutes * 60,
         ),
         worker,
     )
@@ -112,7 +135,7 @@ def serve(
         config.ssl.set_alpn_protocols(["h2", "http/1.1"])
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_run(uvicorn.Server(config), listener, app.state.engine))
+            runner.run(_run(uvicorn.Server(config), listener, app.state.engines))
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)  # uvicorn raises it again once everything is closed
 
@@ -136,18 +159,19 @@ def _url(listener: socket.socket, scheme: str) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def _run(server: uvicorn.Server, listener: socket.socket, engine: Engine) -> None:
-    announcement = asyncio.create_task(_announce(listener, engine, "https" if server.config.is_ssl else "http"))
+async def _run(server: uvicorn.Server, listener: socket.socket, engines: Engines) -> None:
+    announcement = asyncio.create_task(_announce(listener, engines, "https" if server.config.is_ssl else "http"))
     try:
         await server.serve(sockets=[listener])
     finally:
         announcement.cancel()
 
 
-async def _announce(listener: socket.socket, engine: Engine, scheme: str) -> None:
-    print(f"Kilonova loads {engine.card.id} at {_url(listener, scheme)}", file=sys.stderr, flush=True)
+async def _announce(listener: socket.socket, engines: Engines, scheme: str) -> None:
+    names = ", ".join(engine.card.id for engine in engines)
+    print(f"Kilonova loads {names} at {_url(listener, scheme)}", file=sys.stderr, flush=True)
     try:
-        await engine.ready()
+        await asyncio.gather(*(engine.ready() for engine in engines))
     except KilonovaError as error:
         print(f"kilonova: {error}", file=sys.stderr, flush=True)
         return

@@ -20,7 +20,7 @@ __all__ = ["up"]
 def up(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
     bucket: Annotated[list[str] | None, typer.Option(help="Make this bucket; may be repeated.")] = None,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    models: serve.Models = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder for objects and jobs. By default the user's data folder.")
     ] = None,
@@ -62,4 +62,4 @@ def up(
         os.environ.pop("AWS_SESSION_TOKEN", None)
         os.environ.pop("AWS_PROFILE", None)
         print(f"S3 at {s3.url} with the buckets {', '.join(bucket or ['media'])}", file=sys.stderr, flush=True)
-        serve.serve(port=port, model=model, data=folder, log_level=log_level)
+        serve.serve(port=port, models=models, data=folder, log_level=log_level)

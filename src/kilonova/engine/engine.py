@@ -16,6 +16,7 @@ import numpy as np
 from kilonova._process.parent import Child
 from kilonova.engine import metrics
 from kilonova.engine.cache import VectorCache
+from kilonova.engine.gpus import assigned
 from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
@@ -27,6 +28,8 @@ from kilonova.models.card import Purpose
 from kilonova.wire.errors import KilonovaError, ModelFailed, ModelNotReady, Unavailable, Validation
 
 __all__ = ["Embedding", "Engine"]
+
+_BEST_FIRST = (State.READY, State.IDLE, State.RESTARTING, State.LOADING, State.FAILED, State.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Engine:
         cache_bytes: memory for vectors of inputs seen before; 0 keeps none.
         batch_seconds: how long the model may take for one batch.
         decoders: number of decoding processes; by default one a core.
+        workers: model processes that share the queue, on each GPU where the model runs on several.
+        idle_seconds: without work, after which the model is unloaded until there is some; 0 keeps it.
         worker: a model process that loads already; by default one is started when the engine is entered.
     """
 
@@ -64,35 +69,53 @@ class Engine:
         cache_bytes: int = 0,
         batch_seconds: float = 60.0,
         decoders: int | None = None,
+        workers: int = 1,
+        idle_seconds: float = 0.0,
         worker: Child | None = None,
     ) -> None:
         self.card = registry.card(model)
         self._queue = BatchQueue(queue)
         self._cache = VectorCache(cache_bytes)
         self._pool = DecodePool(decoders or len(os.sched_getaffinity(0)), self.card.sample_rate, self.card.frame_rate)
-        self._supervisor = Supervisor(model, self.card, self._queue, batch_seconds, worker)
+        gpus = assigned(self.card) * workers
+        self._supervisors = [
+            Supervisor(
+                model,
+                self.card,
+                self._queue,
+                batch_seconds,
+                self._start_failed,
+                idle=idle_seconds,
+                gpu=gpu,
+                first=worker if number == 0 else None,
+            )
+            for number, gpu in enumerate(gpus)
+        ]
         for modality in Modality:
-            metrics.QUEUE_DEPTH.labels(modality).set_function(partial(self._queue.depth, modality))
+            metrics.QUEUE_DEPTH.labels(self.card.id, modality).set_function(partial(self._queue.depth, modality))
 
     async def __aenter__(self) -> Self:
-        self._supervisor.start()
+        for supervisor in self._supervisors:
+            supervisor.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._supervisor.stop()
+        await asyncio.gather(*(supervisor.stop() for supervisor in self._supervisors))
+        self._queue.refuse(Unavailable("The server is stopping.", "Try again."))
         self._pool.close()
 
     @property
     def state(self) -> State:
-        """Where the model process stands."""
-        return self._supervisor.state
+        """Where the model process stands; of several, the one that stands best."""
+        states = {supervisor.state for supervisor in self._supervisors}
+        return next(state for state in _BEST_FIRST if state in states)
 
     @property
     def worker_pid(self) -> int | None:
-        """Process id of the model process, while there is one."""
-        return self._supervisor.pid
+        """Process id of the first model process, while there is one."""
+        return self._supervisors[0].pid
 
     async def ready(self) -> None:
         """Wait until the model is loaded.
@@ -100,9 +123,17 @@ class Engine:
         Raises:
             Unavailable: it cannot be loaded.
         """
-        await self._supervisor.settled.wait()
+        settled = [asyncio.ensure_future(supervisor.settled.wait()) for supervisor in self._supervisors]
+        try:
+            for first in asyncio.as_completed(settled):
+                await first
+                if self.state is not State.LOADING:
+                    break
+        finally:
+            for one in settled:
+                one.cancel()
         if self.state is State.FAILED:
-            raise Unavailable(f"The model {self.card.id} cannot be started: {self._supervisor.failure}")
+            raise self._failed()
 
     def require(self, modality: Modality) -> None:
         """Refuse what the model will never embed.
@@ -130,7 +161,7 @@ class Engine:
             case State.LOADING:
                 raise ModelNotReady(f"The model {self.card.id} is being loaded.", "Try again in a moment.")
             case State.FAILED:
-                raise Unavailable(f"The model {self.card.id} cannot be started: {self._supervisor.failure}")
+                raise self._failed()
             case State.STOPPED:
                 raise Unavailable("The server is stopping.", "Try again.")
 
@@ -155,7 +186,7 @@ class Engine:
         if self._cache.enabled and isinstance(item, Text | Encoded):
             key = VectorCache.key(item, self.card, purpose)
             known = self._cache.get(key)
-            metrics.CACHE.labels("miss" if known is None else "hit").inc()
+            metrics.CACHE.labels(self.card.id, "miss" if known is None else "hit").inc()
             if known is not None:
                 return self._finish(known, dimension)
         content: Content | Encoded | None = item
@@ -197,6 +228,14 @@ class Engine:
         text = Text("probe 探针")
         self.check(text.modality)
         await self._submit(text, Purpose.GENERIC_INDEX)
+
+    def _start_failed(self) -> None:
+        if self.state is State.FAILED:
+            self._queue.refuse(self._failed())
+
+    def _failed(self) -> Unavailable:
+        reasons = dict.fromkeys(supervisor.failure for supervisor in self._supervisors if supervisor.failure)
+        return Unavailable(f"The model {self.card.id} cannot be started: {' '.join(reasons)}")
 
     async def _decode(self, item: Encoded) -> Content | None:
         begin = perf_counter()

@@ -19,18 +19,22 @@ REGISTRY = CollectorRegistry()
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-QUEUE_DEPTH = Gauge("kilonova_queue_depth", "Inputs that wait for the model", ["modality"], registry=REGISTRY)
+QUEUE_DEPTH = Gauge("kilonova_queue_depth", "Inputs that wait for the model", ["model", "modality"], registry=REGISTRY)
 QUEUE_SECONDS = Histogram(
-    "kilonova_queue_seconds", "Time an input waited for its batch", ["modality"], buckets=_SECONDS, registry=REGISTRY
+    "kilonova_queue_seconds",
+    "Time an input waited for its batch",
+    ["model", "modality"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
 )
 BATCH_SIZE = Histogram(
-    "kilonova_batch_size", "Inputs in one batch", ["modality"], buckets=(1, 2, 4, 8, 16, 32), registry=REGISTRY
+    "kilonova_batch_size", "Inputs in one batch", ["model", "modality"], buckets=(1, 2, 4, 8, 16, 32), registry=REGISTRY
 )
 DECODE_SECONDS = Histogram(
     "kilonova_decode_seconds", "Time to decode a media file", ["modality"], buckets=_SECONDS, registry=REGISTRY
 )
 MODEL_SECONDS = Histogram(
-    "kilonova_model_seconds", "Time of a batch in the model", ["modality"], buckets=_SECONDS, registry=REGISTRY
+    "kilonova_model_seconds", "Time of a batch in the model", ["model", "modality"], buckets=_SECONDS, registry=REGISTRY
 )
-CACHE = Counter("kilonova_cache_requests", "Look-ups in the vector cache", ["result"], registry=REGISTRY)
+CACHE = Counter("kilonova_cache_requests", "Look-ups in the vector cache", ["model", "result"], registry=REGISTRY)
 WORKER_RESTARTS = Counter("kilonova_worker_restarts", "Ends of the model process", ["model"], registry=REGISTRY)

@@ -7,10 +7,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from kilonova.engine.worker import Vector
+from kilonova.engine.worker import Outcome, Vector
 from kilonova.media.content import Content, Encoded, Modality
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Throttled
+from kilonova.wire.errors import KilonovaError, Throttled
 
 __all__ = ["MAX_MEMORY", "BatchQueue", "Job"]
 
@@ -40,6 +40,15 @@ class Job:
 
     def __post_init__(self) -> None:
         self.size, self.memory = self.content.size, self.content.memory
+
+    def settle(self, outcome: Outcome) -> None:
+        """Answer, unless the caller left."""
+        if self.answer.done():
+            return
+        if isinstance(outcome, Vector):
+            self.answer.set_result(outcome)
+        else:
+            self.answer.set_exception(outcome)
 
 
 class BatchQueue:
@@ -81,15 +90,19 @@ class BatchQueue:
         if job in jobs:
             jobs.remove(job)
 
+    async def filled(self) -> None:
+        """Wait until a content waits."""
+        while not len(self):
+            self._filled.clear()
+            await self._filled.wait()
+
     async def batch(self) -> list[Job]:
         """Wait for contents and take the next batch: those of the modality that waited longest.
 
         Of that modality the oldest content is always taken; the others are those nearest to it in size, so
         that little is padded and short texts do not wait behind long ones for ever.
         """
-        while not len(self):
-            self._filled.clear()
-            await self._filled.wait()
+        await self.filled()
         jobs = min((jobs for jobs in self._waiting.values() if jobs), key=lambda jobs: jobs[0].since)
         oldest = jobs[0]
         chosen, total = [oldest], oldest.size
@@ -105,9 +118,9 @@ class BatchQueue:
         jobs.extend(kept)
         return chosen
 
-    def drain(self) -> list[Job]:
-        """Take out everything."""
-        jobs = [job for jobs in self._waiting.values() for job in jobs]
+    def refuse(self, error: KilonovaError) -> None:
+        """Answer everything that waits with an error."""
         for waiting in self._waiting.values():
+            for job in waiting:
+                job.settle(error)
             waiting.clear()
-        return jobs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from enum import StrEnum
 from time import perf_counter
 
@@ -11,7 +12,7 @@ from kilonova._process.parent import Child, ChildDied, ChildTimeout, worker_proc
 from kilonova._process.pipe import HandlerFailed
 from kilonova.engine import metrics
 from kilonova.engine.queue import BatchQueue, Job
-from kilonova.engine.worker import Outcome, Vector
+from kilonova.engine.worker import Outcome
 from kilonova.models.card import ModelCard
 from kilonova.wire.errors import KilonovaError, ModelFailed, ModelTimeout, Unavailable
 
@@ -27,6 +28,7 @@ class State(StrEnum):
 
     LOADING = "loading"
     READY = "ready"
+    IDLE = "idle"  # unloaded until somebody wants it
     RESTARTING = "restarting"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -40,16 +42,29 @@ class Supervisor:
         card: its card.
         queue: where batches come from.
         seconds: how long one batch may take.
+        on_failure: called when it could not be started.
+        idle: seconds without work after which the process is ended until there is some; 0 keeps it.
+        gpu: the only one that it may use, "" for all.
         first: a model process that loads already.
     """
 
     def __init__(
-        self, name: str, card: ModelCard, queue: BatchQueue, seconds: float, first: Child | None = None
+        self,
+        name: str,
+        card: ModelCard,
+        queue: BatchQueue,
+        seconds: float,
+        on_failure: Callable[[], None],
+        *,
+        idle: float = 0.0,
+        gpu: str = "",
+        first: Child | None = None,
     ) -> None:
-        self._name = name
+        self._name, self._gpu = name, gpu
+        self._idle = idle or None
         self._card = card
         self._queue = queue
-        self._seconds = seconds
+        self._seconds, self._on_failure = seconds, on_failure
         self._child = first
         self._task: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
@@ -61,14 +76,13 @@ class Supervisor:
         self._task = asyncio.create_task(self._run(), name=f"model {self._card.id}")
 
     async def stop(self) -> None:
-        """End the process; whoever waits is told that the server stops."""
+        """End the process; whoever is in its batch is told that the server stops."""
         self.state = State.STOPPED
         self.settled.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._close()
-        _refuse(self._queue.drain(), Unavailable("The server is stopping.", "Try again."))
 
     @property
     def pid(self) -> int | None:
@@ -83,12 +97,13 @@ class Supervisor:
                 await self._load()
                 failures = 0
                 await self._serve()
+                await self._queue.filled()
             except (ChildDied, ChildTimeout, KilonovaError, HandlerFailed) as fault:  # the last two while it loads
                 failures = self._note(fault, failures)
 
     async def _load(self) -> None:
         if self._child is None:
-            self._child = worker_process(self._name)
+            self._child = worker_process(self._name, self._gpu)
         await self._child.call([], _START_SECONDS)
         self.state, self.failure = State.READY, ""
         self.settled.set()
@@ -103,19 +118,26 @@ class Supervisor:
         metrics.WORKER_RESTARTS.labels(self._card.id).inc()
         _log.error("model process ended, starting it again", extra={"model": self._card.id, "reason": self.failure})
         if not started:
-            message = f"The model {self._card.id} cannot be started: {self.failure}"
-            _refuse(self._queue.drain(), Unavailable(message))
+            self._on_failure()
         return 0 if started else failures + 1
 
     async def _serve(self) -> None:
+        """Answer batch after batch; comes back when there were none for long."""
         assert self._child is not None
         while True:
-            batch = await self._queue.batch()
+            try:
+                async with asyncio.timeout(self._idle):
+                    batch = await self._queue.batch()
+            except TimeoutError:
+                self._close()
+                self.state = State.IDLE
+                _log.info("model unloaded: nobody wants it", extra={"model": self._card.id})
+                return
             begin = perf_counter()
             modality = str(batch[0].content.modality)
             for job in batch:
-                metrics.QUEUE_SECONDS.labels(modality).observe(begin - job.since)
-            metrics.BATCH_SIZE.labels(modality).observe(len(batch))
+                metrics.QUEUE_SECONDS.labels(self._card.id, modality).observe(begin - job.since)
+            metrics.BATCH_SIZE.labels(self._card.id, modality).observe(len(batch))
             items = [(job.content, job.purpose) for job in batch]
             try:
                 outcomes: list[Outcome] = await self._child.call(items, self._seconds)
@@ -137,9 +159,9 @@ class Supervisor:
                     ModelFailed(f"{self._card.id} failed on this batch ({kind}).", "The server's log says where."),
                 )
                 continue
-            metrics.MODEL_SECONDS.labels(modality).observe(perf_counter() - begin)
+            metrics.MODEL_SECONDS.labels(self._card.id, modality).observe(perf_counter() - begin)
             for job, outcome in zip(batch, outcomes, strict=True):
-                _settle(job, outcome)
+                job.settle(outcome)
 
     def _close(self) -> None:
         if self._child is not None:
@@ -147,15 +169,6 @@ class Supervisor:
             self._child = None
 
 
-def _settle(job: Job, outcome: Outcome) -> None:
-    if job.answer.done():  # its caller left meanwhile
-        return
-    if isinstance(outcome, Vector):
-        job.answer.set_result(outcome)
-    else:
-        job.answer.set_exception(outcome)
-
-
 def _refuse(jobs: list[Job], error: KilonovaError) -> None:
     for job in jobs:
-        _settle(job, error)
+        job.settle(error)

@@ -22,7 +22,7 @@ from kilonova.wire.async_invoke import ACCOUNT, ListQuery, StartRequest
 from kilonova.wire.errors import KilonovaError, Unavailable
 
 if TYPE_CHECKING:
-    from kilonova.engine.engine import Engine
+    from kilonova.engine.engines import Engines
     from kilonova.jobs.records import Job, Records
 
 __all__ = ["JobSettings", "Jobs"]
@@ -59,16 +59,19 @@ class JobSettings:
 
 
 class Jobs:
-    """Starts, finds and ends asynchronous invocations. Use as an async context manager inside the engine's.
+    """Starts, finds and ends asynchronous invocations. Use as an async context manager inside the engines'.
 
-    DBOS and the database are loaded once the model is there (both at once would make synchronous calls wait
+    DBOS and the database are loaded once the first model is there (both at once would make synchronous calls wait
     longer for their first answer); asynchronous calls wait for it.
     """
 
-    def __init__(self, engine: Engine, settings: JobSettings) -> None:
-        self._engine, self.settings = engine, settings
+    def __init__(self, engines: Engines, settings: JobSettings) -> None:
+        self._engines, self.settings = engines, settings
         self._id = uuid4().hex
-        self._queue = "kilonova-" + re.sub(r"[^a-z0-9-]", "-", engine.card.id.lower())
+        # a model's jobs wait for a server that has it
+        self._queues = {
+            engine.card.id: "kilonova-" + re.sub(r"[^a-z0-9-]", "-", engine.card.id.lower()) for engine in engines
+        }
         self._records: Records | None = None
         self._runtime: Any = None
         self._launch: asyncio.Task[None] | None = None
@@ -92,7 +95,7 @@ class Jobs:
         if self._runtime is not None:
             self._runtime.stopping.set()
             await asyncio.to_thread(_destroy)
-            self._runtime.readers.close()
+            self._runtime.close()
             if self._records is not None:
                 await asyncio.to_thread(self._records.retire, self._id)
 
@@ -114,7 +117,7 @@ class Jobs:
             region=region,
             account=self.settings.account,
             model=model,
-            served_by=self._engine.card.id,
+            served_by=self._engines[model].card.id,
             caller=caller,
         )
         if not job.queued:  # what is kept is not lost: nobody need wait for the rest
@@ -152,7 +155,7 @@ class Jobs:
     async def _start_up(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(KilonovaError):  # jobs are kept, listed and cancelled without a model, too
-            await self._engine.ready()
+            await self._engines.first.ready()
         try:
             await asyncio.to_thread(self._load, loop)
         except KilonovaError:
@@ -169,14 +172,13 @@ class Jobs:
         from dbos import DBOS, DBOSConfig
 
         from kilonova.jobs.records import Records, database_url, open_engine
-        from kilonova.jobs.sources import reading_processes
         from kilonova.jobs.workflow import Runtime, set_runtime
 
         url = database_url(self.settings.database, self.settings.folder)
         database = open_engine(url)
         records = Records(database)
         records.migrate()
-        self._runtime = Runtime(self._engine, records, reading_processes(self._engine.card), loop)
+        self._runtime = Runtime(self._engines, records, loop)
         set_runtime(self._runtime)
         config: DBOSConfig = {
             "name": "kilonova",
@@ -188,15 +190,16 @@ class Jobs:
         }
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # its own would write to the console
         DBOS(config=config)
-        DBOS.listen_queues([self._queue])
+        DBOS.listen_queues(list(self._queues.values()))
         DBOS.launch()
-        DBOS.register_queue(
-            self._queue,
-            worker_concurrency=self.settings.at_once,
-            partition_concurrency=self.settings.per_caller,
-            polling_interval_sec=_POLL_SECONDS,
-            on_conflict="always_update",
-        )
+        for queue in self._queues.values():
+            DBOS.register_queue(
+                queue,
+                worker_concurrency=self.settings.at_once,
+                partition_concurrency=self.settings.per_caller,
+                polling_interval_sec=_POLL_SECONDS,
+                on_conflict="always_update",
+            )
         records.beat(self._id, socket.gethostname(), os.getpid())
         self._records = records
         self._take_over(records)
@@ -208,7 +211,7 @@ class Jobs:
         from kilonova.jobs.workflow import embed_file
 
         with SetWorkflowID(job.view.id), SetEnqueueOptions(queue_partition_key=job.caller):
-            DBOS.enqueue_workflow(self._queue, embed_file, job.view.id)
+            DBOS.enqueue_workflow(self._queues[job.served_by], embed_file, job.view.id)
         records.queued(job.view.id)
 
     async def _queue_up(self) -> None:
@@ -248,7 +251,7 @@ class Jobs:
     def _queue_left(self, records: Records, older: float) -> None:
         """Queue what a server kept and then died; what another one is about to queue is not queued twice by that."""
         for job in records.unqueued(older):
-            if job.served_by == self._engine.card.id:
+            if job.served_by in self._queues:
                 self._enqueue(records, job)
 
     def _take_over(self, records: Records) -> None:

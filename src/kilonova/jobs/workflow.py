@@ -18,13 +18,12 @@ from typing import Any, TypeVar
 
 from dbos import DBOS
 
-from kilonova._process.pool import Children
-from kilonova.engine.engine import Engine
+from kilonova.engine.engines import Engines
 from kilonova.jobs import metrics
 from kilonova.jobs.output import Files
 from kilonova.jobs.pipeline import Line, Pipeline
 from kilonova.jobs.records import Job, Records
-from kilonova.jobs.sources import check_size
+from kilonova.jobs.sources import check_size, reading_processes
 from kilonova.storage.objects import ObjectInfo, Target, describe
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import JobStatus
@@ -51,12 +50,19 @@ class _Cancelled(Exception):
 class Runtime:
     """What a workflow needs of the process that it runs in."""
 
-    engine: Engine
+    engines: Engines
     records: Records
-    readers: Children
     loop: asyncio.AbstractEventLoop
     client: Any = field(default_factory=connect)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.readers = {engine.card.id: reading_processes(engine.card) for engine in self.engines}
+
+    def close(self) -> None:
+        """End the processes that read files."""
+        for readers in self.readers.values():
+            readers.close()
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work in the engine's event loop, from a thread of DBOS."""
@@ -118,6 +124,7 @@ def embed_file(job_id: str) -> None:
 class _Run:
     def __init__(self, runtime: Runtime, job: Job) -> None:
         self._runtime, self._job = runtime, job
+        self._engine = runtime.engines[job.served_by]
         self._params = job.request.params
         self._place = self._params.location
         output = job.request.output
@@ -170,8 +177,8 @@ class _Run:
 
     def _look(self) -> ObjectInfo:
         kind = self._params.modality
-        self._runtime.wait_for(self._runtime.engine.ready())
-        self._runtime.engine.check(kind)
+        self._runtime.wait_for(self._engine.ready())
+        self._engine.check(kind)
         info = describe(self._runtime.client, self._place.uri, self._place.bucketOwner)
         check_size(self._place.uri, info, kind)
         self._runtime.records.begin(self._job.view.id)
@@ -180,9 +187,8 @@ class _Run:
     def _embed(self, info: ObjectInfo, first: int) -> list[list[Line]]:
         async def take() -> list[list[Line]]:
             if self._pipeline is None:
-                self._pipeline = Pipeline(
-                    self._runtime.engine, self._runtime.readers, self._params, info, first, self._runtime.client
-                )
+                readers = self._runtime.readers[self._job.served_by]
+                self._pipeline = Pipeline(self._engine, readers, self._params, info, first, self._runtime.client)
             return await self._pipeline.take(GROUP)
 
         try:

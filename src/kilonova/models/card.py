@@ -48,6 +48,7 @@ class ModelCard:
         background: ``package:file`` of vectors of usual texts, images and sounds, see ``models.background``; "" where
             there is none.
         takes_files: it is given images, sounds and films as the files they came in, not decoded.
+        gpu: it runs on a GPU where there is one.
         memory: what it takes while it runs, in words.
         quality: figures of its quality and whose they are.
         repository: where ``kilonova pull`` finds its files, as ``owner/name``; "" for models that need none.
@@ -68,6 +69,7 @@ class ModelCard:
     frame_rate: float = 1.0
     background: str = ""
     takes_files: bool = False
+    gpu: bool = False
     memory: str = ""
     quality: str = ""
     repository: str = ""

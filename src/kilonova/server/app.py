@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from kilonova._process.parent import Child
 from kilonova.engine.engine import Engine
+from kilonova.engine.engines import Engines
 from kilonova.jobs.service import Jobs, JobSettings
-from kilonova.models.registry import NOVA_IDS
 from kilonova.server import health, metrics, openapi
 from kilonova.server.admission import Admission
 from kilonova.server.async_invoke import AsyncInvoke
@@ -38,7 +38,7 @@ class Settings:
     """What a server is started with.
 
     Attributes:
-        model: a name of the registry.
+        models: names of the registry; the first stands for Nova's ids, too.
         credentials: who may call.
         jobs: how asynchronous invocations are kept and run.
         store: address of a store of vectors, see ``stores.registry``; "" keeps them in the data folder.
@@ -48,9 +48,10 @@ class Settings:
         max_bytes: bodies under way at once, in bytes added up.
         cache_bytes: memory for vectors of inputs seen before.
         batch_seconds: how long the model may take for one batch.
+        idle_seconds: without work, after which a model is unloaded until there is some; 0 keeps it.
     """
 
-    model: str
+    models: Sequence[str]
     credentials: Sequence[Credential]
     jobs: JobSettings
     store: str = ""
@@ -60,23 +61,29 @@ class Settings:
     max_bytes: int = 256 << 20
     cache_bytes: int = 0
     batch_seconds: float = 60.0
+    idle_seconds: float = 0.0
 
 
 def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
-    """The ASGI application; its lifespan starts and stops the engine.
+    """The ASGI application; its lifespan starts and stops the engines.
 
     Args:
         settings: see there.
-        worker: a model process that loads already, see ``Engine``.
+        worker: a process of the first model that loads already, see ``Engine``.
     """
-    engine = Engine(
-        settings.model,
-        queue=settings.queue,
-        cache_bytes=settings.cache_bytes,
-        batch_seconds=settings.batch_seconds,
-        worker=worker,
+    engines = Engines(
+        [
+            Engine(
+                model,
+                queue=settings.queue,
+                cache_bytes=settings.cache_bytes,
+                batch_seconds=settings.batch_seconds,
+                idle_seconds=settings.idle_seconds,
+                worker=worker if number == 0 else None,
+            )
+            for number, model in enumerate(settings.models)
+        ]
     )
-    models = dict.fromkeys((engine.card.id, *NOVA_IDS), engine.card)
     admission = Admission(settings.max_bytes)
 
     def route(
@@ -92,12 +99,11 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
         )
         return Route(path, operation.__call__, methods=[method])
 
-    jobs = Jobs(engine, settings.jobs)
-    aws, later = Bedrock(engine, models), AsyncInvoke(engine, jobs, list(models))
-    plain = OpenAI(engine, models)
+    jobs = Jobs(engines, settings.jobs)
+    aws, later, plain = Bedrock(engines), AsyncInvoke(engines, jobs), OpenAI(engines)
     folder = settings.jobs.folder
     store = registry.opened(settings.store) if settings.store else QdrantEdge(folder / "collections", settings.url)
-    kept, found = Collections(store), Search(engine, store, folder)
+    kept, found = Collections(store), Search(engines, store, folder)
     ours: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
         "CreateEmbeddings": plain.embeddings,
         "ListModels": plain.models,
@@ -130,13 +136,13 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
         ),
         Route("/openapi.json", openapi.page),
         Route("/livez", health.livez),
-        Route("/readyz", health.readyz(engine)),
+        Route("/readyz", health.readyz(engines)),
         Route("/metrics", metrics.page(jobs)),
     ]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with engine, jobs:
+        async with engines, jobs:
             try:
                 yield
             finally:
@@ -144,7 +150,7 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
                 store.close()
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unknown})
-    app.state.engine = engine
+    app.state.engines = engines
     return app
 
 

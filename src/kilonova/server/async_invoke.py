@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
 
-from kilonova.engine.engine import Engine
+from kilonova.engine.engines import Engines
 from kilonova.jobs.service import Jobs
 from kilonova.media.content import Modality
 from kilonova.server.operation import Answer, Call
@@ -25,20 +24,19 @@ class AsyncInvoke:
     """The operations on the jobs of one server.
 
     Args:
-        engine: what embeds.
+        engines: what embeds; ``modelId`` chooses.
         jobs: what keeps and runs jobs.
-        models: ids that are served.
     """
 
-    def __init__(self, engine: Engine, jobs: Jobs, models: Sequence[str]) -> None:
-        self._engine, self._jobs, self._models = engine, jobs, models
+    def __init__(self, engines: Engines, jobs: Jobs) -> None:
+        self._engines, self._jobs, self._models = engines, jobs, list(engines.cards)
 
     async def start(self, call: Call) -> Answer:
         """``POST /async-invoke``."""
         request = wire.parse_start(call.take_body())
         model = bedrock.parse_model_id(request.modelId, call.region, self._models)
         call.modality = str(request.params.modality)
-        self._engine.require(request.params.modality)
+        self._engines[model].require(request.params.modality)
         job = await self._jobs.start(request, region=call.region, model=model, caller=call.caller)
         return Answer(orjson.dumps({"invocationArn": job.view.arn}))
 

@@ -6,10 +6,10 @@ import asyncio
 from time import perf_counter
 
 from kilonova.engine.engine import Embedding, Engine
+from kilonova.engine.engines import Engines
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
 from kilonova.media.text import decode
-from kilonova.models.card import ModelCard
 from kilonova.server.operation import Answer, Call
 from kilonova.storage.s3 import S3Reader
 from kilonova.wire import bedrock, nova
@@ -22,24 +22,26 @@ _Part = tuple[EmbeddingType, Text | Encoded]
 
 
 class Bedrock:
-    """The operations of Amazon Bedrock on one engine.
+    """The operations of Amazon Bedrock.
 
     Args:
-        engine: what embeds.
-        models: the cards of all ids that are served.
+        engines: what embeds; ``modelId`` chooses.
     """
 
-    def __init__(self, engine: Engine, models: dict[str, ModelCard]) -> None:
-        self._engine, self._models = engine, models
+    def __init__(self, engines: Engines) -> None:
+        self._engines, self._models = engines, engines.cards
         self._s3 = S3Reader()
 
     async def invoke(self, call: Call) -> Answer:
         """``POST /model/{modelId}/invoke``."""
         begin = perf_counter()
-        bedrock.parse_model_id(call.request.path_params["model_id"], call.region, list(self._models))
+        model = bedrock.parse_model_id(call.request.path_params["model_id"], call.region, list(self._models))
+        engine = self._engines[model]
         params = nova.parse_single(call.take_body())
+        call.modality = str(params.modality)
+        engine.check(params.modality)  # before anything is fetched or decoded
         parts = await self._parts(call, params)
-        results = await self._embed(parts, params)
+        results = await _embed(engine, parts, params)
         found: list[tuple[EmbeddingType, Embedding]] = [
             (kind, embedding) for (kind, _), embedding in zip(parts, results, strict=True) if embedding is not None
         ]
@@ -49,12 +51,6 @@ class Bedrock:
             "x-amzn-bedrock-invocation-latency": str(round((perf_counter() - begin) * 1000)),
         }
         return Answer(body, headers)
-
-    async def _embed(self, parts: list[_Part], params: nova.SingleEmbeddingParams) -> list[Embedding | None]:
-        calls = [self._engine.embed(item, params.embeddingPurpose, params.embeddingDimension) for _, item in parts]
-        if len(calls) == 1:  # spares the usual request a task
-            return [await calls[0]]
-        return await asyncio.gather(*calls)
 
     async def list_models(self, call: Call) -> Answer:
         """``GET /foundation-models``."""
@@ -68,8 +64,6 @@ class Bedrock:
     async def _parts(self, call: Call, params: nova.SingleEmbeddingParams) -> list[_Part]:
         """What is to be embedded, with the type each vector has in the answer."""
         modality = params.modality
-        call.modality = str(modality)
-        self._engine.check(modality)  # before anything is fetched or decoded
         if params.text is not None:
             return [(EmbeddingType.TEXT, await self._text(call, params.text))]
         if params.image is not None:
@@ -114,3 +108,10 @@ class Bedrock:
         place = source.s3Location
         data = await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner, call.hold)
         return Encoded(modality, data, params.format, detail)
+
+
+async def _embed(engine: Engine, parts: list[_Part], params: nova.SingleEmbeddingParams) -> list[Embedding | None]:
+    calls = [engine.embed(item, params.embeddingPurpose, params.embeddingDimension) for _, item in parts]
+    if len(calls) == 1:  # spares the usual request a task
+        return [await calls[0]]
+    return await asyncio.gather(*calls)

@@ -1,11 +1,10 @@
-"""OpenAI's two routes, for text, on the same engine."""
+"""OpenAI's two routes, for text, on the same engines."""
 
 from __future__ import annotations
 
-from kilonova.engine.engine import Engine
+from kilonova.engine.engines import Engines
 from kilonova.engine.matryoshka import DIMENSIONS
 from kilonova.media.content import Modality, Text, Truncation
-from kilonova.models.card import ModelCard
 from kilonova.server.operation import Answer, Call
 from kilonova.wire import bedrock, openai
 
@@ -16,20 +15,21 @@ class OpenAI:
     """``/v1/embeddings`` and ``/v1/models``.
 
     Args:
-        engine: what embeds.
-        models: the cards of all ids that are served.
+        engines: what embeds; ``model`` chooses.
     """
 
-    def __init__(self, engine: Engine, models: dict[str, ModelCard]) -> None:
-        self._engine, self._models = engine, models
+    def __init__(self, engines: Engines) -> None:
+        self._engines, self._models = engines, engines.cards
 
     async def embeddings(self, call: Call) -> Answer:
         """``POST /v1/embeddings``; without ``dimensions`` the model's own."""
-        native = self._engine.card.native_dimension
-        request = openai.parse_embeddings(call.take_body(), sorted({*DIMENSIONS, native}))
+        request = openai.parse_embeddings(call.take_body())
         model = bedrock.parse_model_id(request.model, "", list(self._models))
+        engine = self._engines[model]
+        native = engine.card.native_dimension
+        openai.check_dimension(request, sorted({*DIMENSIONS, *engine.card.trained_dimensions, native}))
         call.modality = str(Modality.TEXT)
-        results = await self._engine.embed_all(
+        results = await engine.embed_all(
             [Text(text, Truncation.NONE) for text in request.texts],
             request.embeddingPurpose,
             request.dimensions or native,

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from kilonova.engine.engine import Engine
+from kilonova.engine.engines import Engines
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Modality, Text
 from kilonova.search import roots
@@ -37,17 +37,17 @@ _Wanted = tuple[Content | Encoded, float]
 
 
 class Search:
-    """Searching with the engine's model.
+    """Searching collections with the models that made them.
 
     Args:
-        engine: what embeds queries.
+        engines: what embeds queries.
         store: where collections lie.
         data: the data folder, which knows what was indexed.
     """
 
-    def __init__(self, engine: Engine, store: VectorStore, data: Path) -> None:
-        self._engine, self._store, self._data = engine, store, data
-        self._searcher = Searcher(store, engine)
+    def __init__(self, engines: Engines, store: VectorStore, data: Path) -> None:
+        self._engines, self._store, self._data = engines, store, data
+        self._searchers = {engine.card.id: Searcher(store, engine) for engine in engines}
         self._reading: Reading | None = None
         self._s3 = S3Reader()
         self._objects: Any = None
@@ -81,7 +81,7 @@ class Search:
             bad=request.bad,
             exact=request.exact,
         )
-        hits = await self._searcher.search(collection, query)
+        hits = await self._searchers[collection.model].search(collection, query)
         return Answer(wire.render({"hits": [wire.plain_hit(hit) for hit in hits]}))
 
     async def media(self, call: Call) -> Response:
@@ -116,10 +116,10 @@ class Search:
 
     async def _collection(self, name: str) -> Collection:
         found = await asyncio.to_thread(self._store.find, name)
-        if found.model != self._engine.card.id:
+        if found.model not in self._searchers:
             raise Validation(
-                f"{name} holds vectors by {found.model}; this server has {self._engine.card.id}.",
-                f"Ask a server started with: kilonova serve --model {found.model}.",
+                f"{name} holds vectors by {found.model}; this server has {', '.join(self._searchers)}.",
+                f"Start it with: kilonova serve --model {found.model}.",
             )
         return found
 
@@ -148,7 +148,7 @@ class Search:
         if self._reading is None:
             from kilonova.search.items import Reading, Settings  # servers start sooner without what reads media
 
-            self._reading = Reading(self._engine.card, Settings())
+            self._reading = Reading(self._engines.first.card, Settings())
         with tempfile.NamedTemporaryFile(suffix=Path(name).suffix) as file:
             await asyncio.to_thread(file.write, data)
             await asyncio.to_thread(file.flush)

@@ -14,7 +14,15 @@ from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.wire.errors import KilonovaError, Validation
 
-__all__ = ["EmbeddingsRequest", "breach", "error_body", "parse_embeddings", "render_embeddings", "render_models"]
+__all__ = [
+    "EmbeddingsRequest",
+    "breach",
+    "check_dimension",
+    "error_body",
+    "parse_embeddings",
+    "render_embeddings",
+    "render_models",
+]
 
 _MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
 _TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -38,12 +46,8 @@ class EmbeddingsRequest(BaseModel):
         return [self.input] if isinstance(self.input, str) else self.input
 
 
-def parse_embeddings(body: bytes, allowed: Sequence[int]) -> EmbeddingsRequest:
+def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     """Check a request.
-
-    Args:
-        body: the HTTP body.
-        allowed: dimensions that may be asked for.
 
     Raises:
         Validation: it breaks the schema, has token ids instead of text, or an empty text.
@@ -59,12 +63,20 @@ def parse_embeddings(body: bytes, allowed: Sequence[int]) -> EmbeddingsRequest:
         raise breach(error) from None
     if any(not text for text in request.texts):
         raise Validation("An input is an empty string. (parameter: input)", "Leave it out or send some text.")
+    return request
+
+
+def check_dimension(request: EmbeddingsRequest, allowed: Sequence[int]) -> None:
+    """Check that the dimension is one of the model's.
+
+    Raises:
+        Validation: it is not.
+    """
     if request.dimensions is not None and request.dimensions not in allowed:
         raise Validation(
             f"{request.dimensions} is no dimension of this model. (parameter: dimensions)",
             f"Use one of {', '.join(map(str, allowed))}.",
         )
-    return request
 
 
 def breach(error: ValidationError) -> Validation:
