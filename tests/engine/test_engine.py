@@ -319,3 +319,18 @@ def test_gpus_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     for none_or_one in ("", "-1", "3"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none_or_one)
         assert assigned(on_gpus) == [""]
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved() -> None:
+    async def work(engine: Engine) -> None:
+        blocker = asyncio.create_task(embed(engine, "fake: slow"))
+        await asyncio.sleep(0.05)
+        before = batches()
+        texts = [f"fake: large {number} 文字" for number in range(7)]
+        found = await asyncio.gather(*(embed(engine, text) for text in texts))
+        await blocker
+        assert batches()[0] - before[0] == 1
+        alone = [await embed(engine, text) for text in texts]
+        assert all(np.array_equal(one.vector, other.vector) for one, other in zip(found, alone, strict=True))
+
+    with_engine(work)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kilonova.media.content import Content, Encoded
 from kilonova.models import registry
-from kilonova.models.base import Prepared
+from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import KilonovaError
 
@@ -50,7 +50,7 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
                 outcomes[index] = refusal
         if ready:
             try:
-                vectors = model.embed([prepared for _, prepared in ready])
+                vectors = _embed(model, [prepared for _, prepared in ready])
             except KilonovaError as refusal:  # of a model elsewhere: the same for everyone in the batch
                 for index, _ in ready:
                     outcomes[index] = refusal
@@ -60,3 +60,18 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
         return [outcome for outcome in outcomes if outcome is not None]
 
     return embed
+
+
+def _embed(model: EmbeddingModel, batch: Sequence[Prepared]) -> np.ndarray:
+    """As ``model.embed``; a batch that memory does not hold is halved until it does.
+
+    Raises:
+        MemoryError: one content alone is too much.
+    """
+    try:
+        return model.embed(batch)
+    except MemoryError:
+        if len(batch) == 1:
+            raise
+        half = len(batch) // 2
+    return np.concatenate([_embed(model, batch[:half]), _embed(model, batch[half:])])

@@ -31,6 +31,7 @@ FAULTS = {
     "fake: hang": "the forward pass never ends",
     "fake: crash": "the worker process dies",
     "fake: slow": "the forward pass takes a fifth of a second",
+    "fake: large": "a batch of more than two does not fit into memory, and is halved",
 }
 
 
@@ -49,6 +50,8 @@ class Fake(EmbeddingModel):
         return Prepared(data, tokens=len(data))
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
+        if len(batch) > 2 and any("fake: large" in item.data[:1] for item in batch):
+            raise MemoryError("this was asked for by 'fake: large'")
         vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
         for row, item in enumerate(batch):
             for token in item.data[:1]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from kilonova.media.content import Audio, Content, Image, Text, Video
 from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.budget import Budget
 from kilonova.models.card import ModelCard, Purpose
-from kilonova.models.torch import libraries
+from kilonova.models.torch import Memory, libraries
 from kilonova.models.truncation import truncate
 from kilonova.wire.errors import Unavailable
 
@@ -50,6 +51,8 @@ class Sentence(EmbeddingModel):
             said = str(error).strip().splitlines()[0]
             raise Unavailable(f"{path.name} cannot be loaded: {said}", "Probably: pip install torchvision.") from None
         self._model.eval()
+        self._memory = Memory(self._torch, "cuda" if gpu else "cpu")
+        self._budget = Budget(self._memory.free())
         self._moved = partial(sentence_transformers.util.batch_to_device, target_device=self._model.device)
         self._tokenizer: Any = getattr(self._model.tokenizer, "tokenizer", self._model.tokenizer)  # of a processor
         one = "a"
@@ -66,7 +69,7 @@ class Sentence(EmbeddingModel):
         prompt = self.card.prompts.get(purpose, "")
         if isinstance(content, Text):
             return self._text(content, prompt)
-        return Prepared((prompt if self.prompts_media else "", self.seen(content)), 1)
+        return Prepared((prompt if self.prompts_media else "", self.seen(content)), _tokens(content))
 
     def seen(self, content: Image | Audio | Video) -> Any:
         """An image, a sound or a film as sentence-transformers takes it."""
@@ -88,16 +91,30 @@ class Sentence(EmbeddingModel):
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         # sentence-transformers takes one prompt a batch, and inputs of one make
-        places: dict[tuple[str, object], list[int]] = defaultdict(list)
+        places: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, prepared in enumerate(batch):
             prompt, item = prepared.data
-            places[prompt, tuple(item) if isinstance(item, dict) else type(item)].append(place)
+            places[prompt, "+".join(item) if isinstance(item, dict) else type(item).__name__].append(place)
         vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
-        for (prompt, _), those in places.items():
-            vectors[those] = self._forward([batch[place] for place in those], prompt)
+        for (prompt, kind), those in places.items():
+            tokens = [batch[place].tokens for place in those]
+
+            def measure(place: int, those: list[int] = those, prompt: str = prompt) -> int:
+                return self._memory.peak(lambda: self._forward([batch[those[place]]], prompt))
+
+            for few in self._budget.passes(kind, tokens, measure):
+                chosen = [those[place] for place in few]
+                vectors[chosen] = self._forward([batch[place] for place in chosen], prompt)
         return vectors
 
     def _forward(self, batch: Sequence[Prepared], prompt: str) -> np.ndarray:
+        try:
+            return self._pass(batch, prompt)
+        except self._torch.OutOfMemoryError:
+            self._memory.release()
+            raise MemoryError(f"{len(batch)} inputs at once") from None
+
+    def _pass(self, batch: Sequence[Prepared], prompt: str) -> np.ndarray:
         features = self._features([prepared.data[1] for prepared in batch], prompt)
         if "attention_mask" in features:
             for prepared, tokens in zip(batch, features["attention_mask"].sum(1).tolist(), strict=True):
@@ -125,3 +142,14 @@ class Sentence(EmbeddingModel):
             text, truncation=False, verbose=False, add_special_tokens=False, return_offsets_mapping=True
         )
         return [(start, end) for start, end in found["offset_mapping"]]
+
+
+def _tokens(content: Image | Audio | Video) -> int:
+    """About as many as EmbeddingGemma 2 makes of it; what a pass really read is told afterwards."""
+    match content:
+        case Image():
+            return 280
+        case Audio(seconds=seconds):
+            return 1 + round(25 * seconds)
+        case Video(frames=frames, audio=audio):
+            return 140 * len(frames) + (round(25 * audio.seconds) if audio is not None else 0)

@@ -1,15 +1,22 @@
-"""torch and sentence-transformers, imported where a model needs them."""
+"""torch and sentence-transformers, imported where a model needs them, and the memory that they use."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import re
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from kilonova.wire.errors import Unavailable
 
-__all__ = ["libraries"]
+__all__ = ["Memory", "libraries"]
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 _kept: list[Any] = []  # what declares operators takes them back when it is collected
 
@@ -51,3 +58,55 @@ def _torchvision(torch: Any) -> None:
             operators.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
         _kept.append(operators)
         import_module("torchvision")
+
+
+class Memory:
+    """The memory of the device that a model runs on.
+
+    Args:
+        torch: the module.
+        device: ``cuda`` or ``cpu``.
+    """
+
+    def __init__(self, torch: Any, device: str) -> None:
+        self._torch, self._gpu = torch, device == "cuda"
+
+    def free(self) -> int | None:
+        """Bytes that nobody uses; None where that cannot be known."""
+        if self._gpu:
+            return int(self._torch.cuda.mem_get_info()[0])
+        found = [_number(Path("/proc/meminfo"), r"MemAvailable:\s+(\d+)", 1024)]
+        group = _number(Path("/sys/fs/cgroup/memory.max"), r"(\d+)")
+        if group is not None:  # of a container
+            found.append(group - (_number(Path("/sys/fs/cgroup/memory.current"), r"(\d+)") or 0))
+        known = [one for one in found if one is not None]
+        return min(known) if known and self._resettable() else None
+
+    def peak(self, work: Callable[[], object]) -> int:
+        """Do some work; the bytes that it took at most beyond those in use before."""
+        if self._gpu:
+            self._torch.cuda.reset_peak_memory_stats()
+            before = self._torch.cuda.memory_allocated()
+            work()
+            return int(self._torch.cuda.max_memory_allocated() - before)
+        ctypes.CDLL(None).malloc_trim(0)  # what is kept for later would hide what the work takes
+        _RESET.write_text("5")  # the peak begins again, see proc(5)
+        before = _number(_STATUS, r"VmRSS:\s+(\d+)", 1024) or 0
+        work()
+        return (_number(_STATUS, r"VmHWM:\s+(\d+)", 1024) or 0) - before
+
+    def release(self) -> None:
+        """Give back what is kept for later, after memory ran out."""
+        if self._gpu:
+            self._torch.cuda.empty_cache()
+
+    def _resettable(self) -> bool:
+        return hasattr(ctypes.CDLL(None), "malloc_trim") and os.access(_RESET, os.W_OK)
+
+
+def _number(path: Path, pattern: str, unit: int = 1) -> int | None:
+    try:
+        found = re.search(pattern, path.read_text())
+    except OSError:
+        return None
+    return int(found[1]) * unit if found else None
