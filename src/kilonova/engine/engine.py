@@ -21,7 +21,7 @@ from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
 from kilonova.engine.worker import Vector
-from kilonova.media.content import Content, Encoded, Modality, Text, VideoPart
+from kilonova.media.content import Content, Encoded, Mixed, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
 from kilonova.models import registry
 from kilonova.models.card import Purpose
@@ -135,12 +135,21 @@ class Engine:
         if self.state is State.FAILED:
             raise self._failed()
 
-    def require(self, modality: Modality) -> None:
-        """Refuse what the model will never embed.
+    def require(self, *modalities: Modality) -> None:
+        """Refuse what the model will never embed; several modalities are those of a mixture.
 
         Raises:
-            Validation: the model does not embed that modality.
+            Validation: the model does not embed that modality, or no mixtures.
         """
+        if len(modalities) > 1 and not self.card.mixes:
+            raise Validation(
+                f"The model {self.card.id} embeds one kind of content at a time.",
+                "Embed the parts each for itself, or choose a model that mixes them: `kilonova models`.",
+            )
+        for modality in modalities:
+            self._require(modality)
+
+    def _require(self, modality: Modality) -> None:
         if modality not in self.card.modalities:
             able = ", ".join(sorted(self.card.modalities))
             raise Validation(
@@ -148,15 +157,15 @@ class Engine:
                 "`kilonova models` lists models and what they embed.",
             )
 
-    def check(self, modality: Modality) -> None:
-        """Refuse at once what cannot be served now.
+    def check(self, *modalities: Modality) -> None:
+        """Refuse at once what cannot be served now; several modalities are those of a mixture.
 
         Raises:
-            Validation: the model does not embed that modality.
+            Validation: the model does not embed that modality, or no mixtures.
             ModelNotReady: it is still being loaded.
             Unavailable: it cannot be loaded, or the server stops.
         """
-        self.require(modality)
+        self.require(*modalities)
         match self.state:
             case State.LOADING:
                 raise ModelNotReady(f"The model {self.card.id} is being loaded.", "Try again in a moment.")
@@ -165,8 +174,8 @@ class Engine:
             case State.STOPPED:
                 raise Unavailable("The server is stopping.", "Try again.")
 
-    async def embed(self, item: Content | Encoded, purpose: Purpose, dimension: int) -> Embedding | None:
-        """The vector of a text, a decoded content or a media file.
+    async def embed(self, item: Content | Encoded | Mixed, purpose: Purpose, dimension: int) -> Embedding | None:
+        """The vector of a text, a decoded content, a media file or a mixture of them.
 
         Args:
             item: what to embed.
@@ -181,7 +190,7 @@ class Engine:
             Throttled: the queue is full.
             ModelNotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
         """
-        self.check(item.modality)
+        self.check(*([part.modality for part in item.parts] if isinstance(item, Mixed) else [item.modality]))
         key = None
         if self._cache.enabled and isinstance(item, Text | Encoded):
             key = VectorCache.key(item, self.card, purpose)
@@ -189,8 +198,10 @@ class Engine:
             metrics.CACHE.labels(self.card.id, "miss" if known is None else "hit").inc()
             if known is not None:
                 return self._finish(known, dimension)
-        content: Content | Encoded | None = item
-        if isinstance(item, Encoded) and not (self.card.takes_files and item.part is VideoPart.BOTH):
+        content: Content | Encoded | Mixed | None = item
+        if isinstance(item, Mixed):
+            content = Mixed(tuple(await asyncio.gather(*map(self._decoded, item.parts))))
+        elif isinstance(item, Encoded) and not (self.card.takes_files and item.part is VideoPart.BOTH):
             content = await self._decode(item)
         if content is None:
             return None
@@ -199,22 +210,24 @@ class Engine:
             self._cache.put(key, vector)
         return self._finish(vector, dimension)
 
-    async def embed_all(self, texts: Sequence[Text], purpose: Purpose, dimension: int) -> list[Embedding]:
-        """The vectors of several texts, in their order; the first error of any of them ends it all.
+    async def embed_all(
+        self, items: Sequence[Text | Encoded | Mixed], purpose: Purpose, dimension: int
+    ) -> list[Embedding]:
+        """The vectors of several inputs, in their order; the first error of any of them ends it all.
 
         Not more than half the queue is used at a time, so that a long list neither fills it nor is refused.
         """
         places = asyncio.Semaphore(max(1, self._queue.capacity // 2))
 
-        async def one(text: Text) -> Embedding:
+        async def one(item: Text | Encoded | Mixed) -> Embedding:
             async with places:
-                embedding = await self.embed(text, purpose, dimension)
+                embedding = await self.embed(item, purpose, dimension)
             assert embedding is not None  # only the sound of a film can be missing
             return embedding
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(text)) for text in texts]
+                tasks = [group.create_task(one(item)) for item in items]
         except* KilonovaError as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
@@ -244,7 +257,15 @@ class Engine:
         finally:
             metrics.DECODE_SECONDS.labels(item.modality).observe(perf_counter() - begin)
 
-    async def _submit(self, content: Content | Encoded, purpose: Purpose) -> Vector:
+    async def _decoded(self, part: Content | Encoded) -> Content:
+        """A part of a mixture; of a film, frames and sound."""
+        if not isinstance(part, Encoded):
+            return part
+        found = await self._decode(part)
+        assert found is not None  # only the sound of a film can be missing
+        return found
+
+    async def _submit(self, content: Content | Encoded | Mixed, purpose: Purpose) -> Vector:
         job = Job(content, purpose, asyncio.get_running_loop().create_future())
         self._queue.put(job)
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from kilonova.engine.worker import Outcome, Vector
-from kilonova.media.content import Content, Encoded, Modality
+from kilonova.media.content import Content, Encoded, Mixed, Modality
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import KilonovaError, Throttled
 
@@ -31,7 +31,7 @@ _MAX_SIZE = {
 class Job:
     """One content that waits for its vector; a cancelled ``answer`` means that its caller left."""
 
-    content: Content | Encoded
+    content: Content | Encoded | Mixed
     purpose: Purpose
     answer: asyncio.Future[Vector]
     size: int = field(init=False)

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from kilonova.media.content import Content, Encoded
+from kilonova.media.content import Content, Encoded, Mixed
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
@@ -16,7 +16,7 @@ from kilonova.wire.errors import KilonovaError
 
 __all__ = ["Item", "Outcome", "Vector", "handler"]
 
-Item = tuple[Content | Encoded, Purpose]
+Item = tuple[Content | Encoded | Mixed, Purpose]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
         ready: list[tuple[int, Prepared]] = []
         for index, (content, purpose) in enumerate(batch):
             try:
-                # the engine sends files only where the card says that they are taken
+                # the engine sends files and mixtures only where the card says that they are taken
                 ready.append((index, model.prepare(cast(Content, content), purpose)))
             except KilonovaError as refusal:
                 outcomes[index] = refusal

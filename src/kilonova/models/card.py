@@ -48,6 +48,7 @@ class ModelCard:
         background: ``package:file`` of vectors of usual texts, images and sounds, see ``models.background``; "" where
             there is none.
         takes_files: it is given images, sounds and films as the files they came in, not decoded.
+        mixes: it makes one vector of contents of several kinds together.
         gpu: it runs on a GPU where there is one.
         memory: what it takes while it runs, in words.
         quality: figures of its quality and whose they are.
@@ -69,6 +70,7 @@ class ModelCard:
     frame_rate: float = 1.0
     background: str = ""
     takes_files: bool = False
+    mixes: bool = False
     gpu: bool = False
     memory: str = ""
     quality: str = ""

@@ -70,6 +70,7 @@ EMBEDDING_GEMMA_2 = ModelCard(
     quality="MTEB multilingual 61.4, MTEB code 78.7, MIEB lite 64.6, MMEB-V2 images 57.3, documents 67.8, video 50.7 "
     "(Google's model card, 6 October 2026); at 256 numbers MTEB multilingual 60.4",
     repository="google/embeddinggemma-2",
+    mixes=True,
     gpu=True,
 )
 
@@ -95,6 +96,7 @@ QWEN3_VL_2B = ModelCard(
     memory="weights 4.2 GB on a GPU, 8.4 GB without",
     quality="MMEB-V2 73.2: images 75.0, video 61.9, documents 79.2; MTEB multilingual 63.9 (Qwen's README)",
     repository="Qwen/Qwen3-VL-Embedding-2B",
+    mixes=True,
     gpu=True,
 )
 

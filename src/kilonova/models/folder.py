@@ -83,6 +83,7 @@ def described(path: Path) -> ModelCard:
         best_for=f"{kind or 'sentence-transformers'} from a folder",
         prompts=MappingProxyType(_prompts(_json(path / "config_sentence_transformers.json"))),
         sample_rate=int(_json(path / "preprocessor_config.json").get("sampling_rate", 16_000)),
+        mixes="message" in modalities and len(modalities) > 2,
         gpu=True,
     )
 

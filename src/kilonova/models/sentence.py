@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kilonova.media.content import Audio, Content, Image, Text, Video
+from kilonova.media.content import Audio, Content, Encoded, Image, Mixed, Text, Video
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.budget import Budget
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.torch import Memory, libraries
 from kilonova.models.truncation import truncate
-from kilonova.wire.errors import Unavailable
+from kilonova.wire.errors import Unavailable, Validation
 
 __all__ = ["Sentence"]
 
@@ -65,8 +65,10 @@ class Sentence(EmbeddingModel):
         """What of the model's configuration to change before it is loaded."""
         return {}
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Content | Mixed, purpose: Purpose) -> Prepared:
         prompt = self.card.prompts.get(purpose, "")
+        if isinstance(content, Mixed):
+            return self._mixture(content, prompt)
         if isinstance(content, Text):
             return self._text(content, prompt)
         return Prepared((prompt if self.prompts_media else "", self.seen(content)), _tokens(content))
@@ -87,7 +89,7 @@ class Sentence(EmbeddingModel):
                     "frames_indices": list(range(len(times))),
                     "total_num_frames": len(times),
                 }
-                return {"array": frames, "video_metadata": facts}
+                return {"array": frames.copy(), "video_metadata": facts}  # torch wants to be able to write
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         # sentence-transformers takes one prompt a batch, and inputs of one make
@@ -125,6 +127,24 @@ class Sentence(EmbeddingModel):
 
     def _features(self, items: list[Any], prompt: str) -> Any:
         return self._model.preprocess(items, prompt=prompt or None)
+
+    def _mixture(self, mixture: Mixed, prompt: str) -> Prepared:
+        """All parts as one input, which is read here already: only then it is known whether it is not too long."""
+        item: dict[str, Any] = {}
+        for part in mixture.parts:
+            assert not isinstance(part, Encoded)  # the engine decodes them
+            seen = part.value if isinstance(part, Text) else self.seen(part)
+            if isinstance(seen, dict) and "video" in seen:  # a film with its sound
+                item.update(seen)
+            else:
+                item[str(part.modality)] = seen
+        try:
+            tokens = int(self._features([item], prompt)["input_ids"].shape[-1])
+        except ValueError as error:  # a part was cut, or the text has what stands for media
+            raise Validation(
+                f"The parts cannot be read together: {error}", f"{self.card.id} reads {self.card.max_tokens} tokens."
+            ) from None
+        return Prepared((prompt, item), tokens)
 
     def _text(self, text: Text, prompt: str) -> Prepared:
         around = self._around[prompt]

@@ -11,7 +11,7 @@ from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
 from kilonova.media.text import decode
 from kilonova.server.operation import Answer, Call
-from kilonova.storage.s3 import S3Reader
+from kilonova.server.sources import Sources
 from kilonova.wire import bedrock, nova
 from kilonova.wire.errors import Validation
 from kilonova.wire.nova import EmbeddingMode, EmbeddingType
@@ -30,7 +30,7 @@ class Bedrock:
 
     def __init__(self, engines: Engines) -> None:
         self._engines, self._models = engines, engines.cards
-        self._s3 = S3Reader()
+        self._sources = Sources()
 
     async def invoke(self, call: Call) -> Answer:
         """``POST /model/{modelId}/invoke``."""
@@ -85,7 +85,7 @@ class Bedrock:
             return Text(text.value, text.truncationMode)
         assert text.source is not None
         place = text.source.s3Location
-        data = await self._s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner, call.hold)
+        data = await self._sources.s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner, call.hold)
         value = decode(data, place.uri)
         if len(value) > limits.TEXT_S3_CHARACTERS:
             raise Validation(
@@ -101,13 +101,7 @@ class Bedrock:
         params: nova.ImageParams | nova.AudioParams | nova.VideoParams,
         detail: Detail = Detail.STANDARD,
     ) -> Encoded:
-        source = params.source
-        if source.s3Location is None:
-            assert isinstance(source.bytes, bytes)
-            return Encoded(modality, source.bytes, params.format, detail)
-        place = source.s3Location
-        data = await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner, call.hold)
-        return Encoded(modality, data, params.format, detail)
+        return Encoded(modality, await self._sources.read(call, params.source, modality), params.format, detail)
 
 
 async def _embed(engine: Engine, parts: list[_Part], params: nova.SingleEmbeddingParams) -> list[Embedding | None]:

@@ -1,11 +1,13 @@
-"""OpenAI's two routes, for text, on the same engines."""
+"""OpenAI's two routes, on the same engines."""
 
 from __future__ import annotations
 
+from kilonova.engine.engine import Engine
 from kilonova.engine.engines import Engines
 from kilonova.engine.matryoshka import DIMENSIONS
-from kilonova.media.content import Modality, Text, Truncation
+from kilonova.media.content import Encoded, Mixed, Modality, Text, Truncation
 from kilonova.server.operation import Answer, Call
+from kilonova.server.sources import Sources
 from kilonova.wire import bedrock, openai
 
 __all__ = ["OpenAI"]
@@ -20,6 +22,7 @@ class OpenAI:
 
     def __init__(self, engines: Engines) -> None:
         self._engines, self._models = engines, engines.cards
+        self._sources = Sources()
 
     async def embeddings(self, call: Call) -> Answer:
         """``POST /v1/embeddings``; without ``dimensions`` the model's own."""
@@ -28,15 +31,23 @@ class OpenAI:
         engine = self._engines[model]
         native = engine.card.native_dimension
         openai.check_dimension(request, sorted({*DIMENSIONS, *engine.card.trained_dimensions, native}))
-        call.modality = str(Modality.TEXT)
-        results = await engine.embed_all(
-            [Text(text, Truncation.NONE) for text in request.texts],
-            request.embeddingPurpose,
-            request.dimensions or native,
-        )
+        items = [await self._item(call, engine, one) for one in request.input]
+        kinds = {one.modality if not isinstance(one, Mixed) else "mixed" for one in items}
+        call.modality = str(kinds.pop()) if len(kinds) == 1 else "mixed"
+        results = await engine.embed_all(items, request.embeddingPurpose, request.dimensions or native)
         tokens = sum(result.tokens for result in results)
         return Answer(openai.render_embeddings([result.vector for result in results], request, model, tokens))
 
     async def models(self, call: Call) -> Answer:
         """``GET /v1/models``."""
         return Answer(openai.render_models(self._models))
+
+    async def _item(self, call: Call, engine: Engine, given: str | openai.Mixture) -> Text | Encoded | Mixed:
+        if isinstance(given, str):
+            return Text(given, Truncation.NONE)
+        kinds = [*([Modality.TEXT] if given.text is not None else []), *given.files]
+        engine.check(*kinds)  # before anything is fetched
+        parts: list[Text | Encoded] = [Text(given.text, Truncation.NONE)] if given.text is not None else []
+        for kind, source in given.files.items():
+            parts.append(Encoded(kind, await self._sources.read(call, source, kind)))
+        return parts[0] if len(parts) == 1 else Mixed(tuple(parts))

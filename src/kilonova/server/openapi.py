@@ -66,7 +66,7 @@ OPERATIONS = (
         "GetItemMedia", "GET", "/v1/items/{id}/media", "The file of a point; takes Range.", None,
         "application/octet-stream", (("collection", "Where the point is; files by default."),),
     ),
-    Described("CreateEmbeddings", "POST", "/v1/embeddings", "OpenAI's embeddings, of text.", EmbeddingsRequest),
+    Described("CreateEmbeddings", "POST", "/v1/embeddings", "OpenAI's, of texts, files, mixtures.", EmbeddingsRequest),
     Described("ListModels", "GET", "/v1/models", "OpenAI's list of models."),
 )  # fmt: skip
 

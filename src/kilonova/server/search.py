@@ -15,13 +15,14 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from kilonova.engine.engines import Engines
 from kilonova.media import limits
-from kilonova.media.content import Content, Encoded, Modality, Text
+from kilonova.media.content import Content, Encoded, Text
 from kilonova.search import roots
 from kilonova.search.files import Kind
 from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
 from kilonova.server.operation import Answer, Call
+from kilonova.server.sources import Sources
 from kilonova.storage.objects import ObjectInfo
-from kilonova.storage.s3 import S3Reader, connect, explained, split_uri
+from kilonova.storage.s3 import connect, explained, split_uri
 from kilonova.stores.base import Collection, VectorStore
 from kilonova.stores.filter import parse
 from kilonova.wire import search as wire
@@ -49,7 +50,7 @@ class Search:
         self._engines, self._store, self._data = engines, store, data
         self._searchers = {engine.card.id: Searcher(store, engine) for engine in engines}
         self._reading: Reading | None = None
-        self._s3 = S3Reader()
+        self._sources = Sources()
         self._objects: Any = None
 
     def close(self) -> None:
@@ -130,16 +131,9 @@ class Search:
         found += [(Text(words), UNLIKE) for words in request.unlike]
         for field, modality in wire.FILES.items():
             for media in getattr(request, field):
-                data = await self._bytes(call, media, modality)
+                data = await self._sources.read(call, media, modality)
                 found.append((await self._content(field, data, media), media.weight))
         return found
-
-    async def _bytes(self, call: Call, media: wire.Media, modality: Modality) -> bytes:
-        if media.s3Location is None:
-            assert isinstance(media.bytes, bytes)
-            return media.bytes
-        place = media.s3Location
-        return await self._s3.read(place.uri, limits.S3_BYTES[modality], place.bucketOwner, call.hold)
 
     async def _content(self, field: str, data: bytes, media: wire.Media | None, name: str = "") -> Content | Encoded:
         if field != "document":

@@ -39,6 +39,8 @@ def parse_model_id(given: str, region: str, known: Sequence[str]) -> str:
         Validation: no model identifier, or an ARN of another region.
         NotFound: well formed, but not served.
     """
+    if given in known:  # that of a folder is its path
+        return given
     model = given
     if given.startswith("arn:"):
         match = _ARN.fullmatch(given)

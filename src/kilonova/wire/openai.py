@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.wire.nova import Source, WireModel
 
 __all__ = [
     "EmbeddingsRequest",
+    "Mixture",
     "breach",
     "check_dimension",
     "error_body",
@@ -28,22 +39,47 @@ _MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
 _TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
+class Mixture(WireModel):
+    """An input that is not a text only: one file, or a file with a text or with others, for models that mix."""
+
+    text: Annotated[str, Field(min_length=1)] | None = None
+    image: Source | None = None
+    audio: Source | None = None
+    video: Source | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("expected text, image, audio or video")
+        return self
+
+    @property
+    def files(self) -> dict[Modality, Source]:
+        """The files by their kind."""
+        return {kind: getattr(self, kind) for kind in Modality if kind is not Modality.TEXT and getattr(self, kind)}
+
+
+_Input = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Mixture, Tag("parts")],
+    Discriminator(lambda given: "text" if isinstance(given, str) else "parts"),
+]
+
+
 class EmbeddingsRequest(BaseModel):
-    """``POST /v1/embeddings``. ``embeddingPurpose`` is ours: Nova's nine purposes, sent as an extra field."""
+    """``POST /v1/embeddings``. Ours are ``embeddingPurpose``, Nova's nine purposes, and inputs that are objects."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
-    input: str | Annotated[list[str], Field(min_length=1, max_length=_MAX_INPUTS)]
+    input: Annotated[
+        list[_Input],
+        BeforeValidator(lambda given: given if isinstance(given, list) else [given], list[_Input] | _Input),
+        Field(min_length=1, max_length=_MAX_INPUTS),
+    ]
     dimensions: Annotated[int, Field(ge=1, strict=True)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
     user: str | None = None
     embeddingPurpose: Purpose = Purpose.GENERIC_INDEX  # noqa: N815
-
-    @property
-    def texts(self) -> list[str]:
-        """The inputs as a list."""
-        return [self.input] if isinstance(self.input, str) else self.input
 
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:
@@ -61,7 +97,7 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
                 "Send strings; with LangChain set check_embedding_ctx_length=False.",
             ) from None
         raise breach(error) from None
-    if any(not text for text in request.texts):
+    if any(item == "" for item in request.input):
         raise Validation("An input is an empty string. (parameter: input)", "Leave it out or send some text.")
     return request
 
