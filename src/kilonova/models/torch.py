@@ -17,6 +17,9 @@ from kilonova.wire.errors import Unavailable
 __all__ = ["Memory", "libraries"]
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+# glibc's mallopt(3): memory that a pass gave back is kept for the next one. By default each large tensor is mapped and
+# zeroed anew by the kernel, which took a fifth of the time of EmbeddingGemma 2 on a CPU (benchmarks/README.md).
+_KEEP = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_TOP_PAD": (-2, 64 << 20)}
 
 _kept: list[Any] = []  # what declares operators takes them back when it is collected
 
@@ -61,7 +64,7 @@ def _torchvision(torch: Any) -> None:
 
 
 class Memory:
-    """The memory of the device that a model runs on.
+    """The memory of the device that a model runs on; of a CPU, this process keeps what it once had.
 
     Args:
         torch: the module.
@@ -70,6 +73,9 @@ class Memory:
 
     def __init__(self, torch: Any, device: str) -> None:
         self._torch, self._gpu = torch, device == "cuda"
+        if not self._gpu and hasattr(ctypes.CDLL(None), "mallopt"):
+            for option, value in _KEEP.values():
+                ctypes.CDLL(None).mallopt(option, value)
 
     def free(self) -> int | None:
         """Bytes that nobody uses; None where that cannot be known."""
