@@ -239,6 +239,7 @@ def test_a_collection_keeps_its_model_and_has_one_owner(tmp_path: Path, folder: 
     done = kilonova(tmp_path, "index", str(folder), "--dimension", "1024")
     assert done.returncode == 1
     assert "holds vectors of 256 numbers by fake" in done.stderr
+    assert "kilonova index FOLDER --collection files-2 --dimension 1024" in done.stderr
     store = QdrantEdge(tmp_path / "data" / "collections")
     assert store.count("files") > 0  # from now on this process owns it
     done = kilonova(tmp_path, "search", "x")
@@ -304,3 +305,12 @@ def test_words_of_office_files_scans_and_subtitles(tmp_path: Path) -> None:
     assert [film.get("snippet") for film in sorted(films, key=lambda one: one["part"])] == ["海豚", None]
     (media / "film.zh.srt").write_text("nothing")
     assert "has no subtitles" in index(tmp_path, str(media))["failed"][0]["reason"]
+
+
+def test_what_a_part_of_a_model_embedded_is_the_models(tmp_path: Path, folder: Path) -> None:
+    done = kilonova(tmp_path, "index", "--model", "fake:text", "--dimension", "256", str(folder / "说明.txt"))
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(kilonova(tmp_path, "collections", "list", "--json").stdout)
+    assert one["model"] == "fake"
+    assert index(tmp_path, str(folder / "beach.jpg"))["failed"] == 0  # with the whole model
+    assert search(tmp_path, "港口")

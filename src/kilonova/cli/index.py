@@ -79,7 +79,8 @@ def index(
                     progress.update(task, total=tally.total, completed=tally.done)
 
                 async def run() -> Tally:
-                    rounds = local.rounds(opened, made, roots, settings, said, told, _LOOK_SECONDS if watch else None)
+                    every = _LOOK_SECONDS if watch else None
+                    rounds = local.rounds(opened, made, roots, settings, said, told, every, model or "")
                     async with contextlib.aclosing(rounds):
                         async for tally in rounds:
                             if watch:

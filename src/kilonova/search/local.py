@@ -49,15 +49,18 @@ def collection(store: VectorStore, name: str, model: str | None, dimension: int 
     Raises:
         Validation: there is one of another model or dimension.
     """
+    wanted = card(model).id if model else ""
     try:
         found = store.find(name)
     except NotFound:
-        found = Collection(name, model or "kilonova-mini", dimension or 1024)
-        card(found.model)
+        found = Collection(name, wanted or "kilonova-mini", dimension or 1024)
         store.create(found)
-    if (model or found.model, dimension or found.dimension) != (found.model, found.dimension):
+    if (wanted or found.model, dimension or found.dimension) != (found.model, found.dimension):
         raise Validation(
-            f"{name} holds vectors of {found.dimension} numbers by {found.model}.", "Name another --collection."
+            f"{name} holds vectors of {found.dimension} numbers by {found.model}, and cannot hold others.",
+            f"Embed the files anew beside it: kilonova index FOLDER --collection {name}-2"
+            + (f" --model {model}" if model else "")
+            + (f" --dimension {dimension}" if dimension else ""),
         )
     return found
 
@@ -70,15 +73,17 @@ async def rounds(
     facts: Mapping[str, Any],
     told: Callable[[Tally], None],
     every: float | None = None,
+    model: str = "",
 ) -> AsyncGenerator[Tally]:
     """Bring a collection up to date with files, with a model loaded for it: once, or again whenever they changed.
 
     Args:
         store, collection, roots, settings, facts, told: see ``ingest``.
         every: seconds between two looks; None looks once.
+        model: how to load the collection's model, if not whole: ``NAME:text,image``.
     """
     before: list[files.File] | None = None
-    async with Engine(collection.model) as engine:
+    async with Engine(model or collection.model) as engine:
         await engine.ready()
         while True:
             tally = Tally()

@@ -120,7 +120,8 @@ class Search:
         if found.model not in self._searchers:
             raise Validation(
                 f"{name} holds vectors by {found.model}; this server has {', '.join(self._searchers)}.",
-                f"Start it with: kilonova serve --model {found.model}.",
+                f"Start it with: kilonova serve --model {found.model}; or embed the files anew: kilonova index FOLDER "
+                f"--collection {name}-2 --model {next(iter(self._searchers))}",
             )
         return found
 
