@@ -85,6 +85,8 @@ def serve(
     """
     models = models or ["kilonova-mini"]
     cards = [registry.card(model) for model in models]  # a wrong name is told at once
+    for model in models:
+        registry.require(model)
     if len({card.id for card in cards}) < len(cards):
         raise typer.BadParameter("A model is named twice.", param_hint="--model")
     callers = identity.load(host, credentials)

@@ -15,7 +15,7 @@ from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import ModelCard
 from kilonova.wire.errors import NotFound, Unavailable, Validation
 
-__all__ = ["NOVA_IDS", "card", "is_here", "load", "names", "pulled_name"]
+__all__ = ["NOVA_IDS", "card", "is_here", "load", "names", "pulled_name", "require"]
 
 #: The ids that code written for Amazon Nova sends; they mean whichever model the server runs.
 NOVA_IDS = ("amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-embedding-v1:0")
@@ -79,6 +79,17 @@ def card(name: str) -> ModelCard:
     return replace(found, modalities=asked_for) if asked_for else found
 
 
+def require(name: str) -> None:
+    """Refuse a known model that was not pulled.
+
+    Raises:
+        Unavailable: it is not on this machine.
+    """
+    base, _ = _parts(name)
+    if base in _PULLED and not is_here(base):
+        raise Unavailable(f"{base} is not on this machine.", f"kilonova pull {base}")
+
+
 def load(name: str) -> EmbeddingModel:
     """Load a model into this process.
 
@@ -86,6 +97,7 @@ def load(name: str) -> EmbeddingModel:
         NotFound: no family has that name.
         Unavailable: its weights or libraries are not installed.
     """
+    require(name)
     described, (name, _) = card(name), _parts(name)
     if elsewhere := _elsewhere(name):
         model: EmbeddingModel = elsewhere.load(name)
@@ -93,8 +105,6 @@ def load(name: str) -> EmbeddingModel:
         model = _class(_OWN[name][1])()
     else:
         path = _path(name) if folder.is_folder(name) else _home.models() / name
-        if not path.exists():
-            raise Unavailable(f"{name} is not on this machine.", f"kilonova pull {name}")
         model = _class(folder.family(path))(path, described)
     model.card = described
     return model
