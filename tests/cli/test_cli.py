@@ -169,3 +169,9 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     )  # fmt: skip
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_is_not_here_is_not_served(tmp_path: Path) -> None:
+    done = kilonova("serve", "--port", "0", "--model", "embeddinggemma-2:text", KILONOVA_DATA=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "kilonova: embeddinggemma-2 is not on this machine. kilonova pull embeddinggemma-2\n"

@@ -45,7 +45,7 @@ def models(
         table.add_column(overflow="fold")
         for name, text in (
             ("best for", card.best_for),
-            ("embeds", ", ".join(modality for modality in Modality if modality in card.modalities)),
+            ("embeds", _embeds(card)),
             ("languages", card.languages),
             ("dimensions", "; ".join(f"{one} {card.dimension_note(one)}" for one in DIMENSIONS)),
             ("native", f"{card.native_dimension} numbers, {card.max_tokens:,} tokens"),
@@ -60,11 +60,17 @@ def models(
         console.print(table, "")
 
 
+def _embeds(card: ModelCard) -> str:
+    alone = ", ".join(modality for modality in Modality if modality in card.modalities)
+    return f"{alone}, and several of them together" if card.mixes else alone
+
+
 def _entry(card: ModelCard, dimensions: tuple[int, ...]) -> dict[str, object]:
     return {
         "id": card.id,
         "title": card.title,
         "modalities": sorted(card.modalities),
+        "mixes": card.mixes,
         "native_dimension": card.native_dimension,
         "dimensions": {str(dimension): card.dimension_note(dimension) for dimension in dimensions},
         "max_tokens": card.max_tokens,

@@ -163,16 +163,17 @@ def _get(path: str, repository: str, headers: dict[str, str] | None = None) -> u
     """An answer of the hub; its body is read already unless it is a file's."""
     token = os.environ.get("HF_TOKEN")
     own = {"Authorization": f"Bearer {token}"} if token else {}  # urllib3 drops it when another host is redirected to
-    retries = urllib3.Retry(_ATTEMPTS, status_forcelist=(429, 500, 502, 503, 504), backoff_factor=0.5)
+    retries = urllib3.Retry(_ATTEMPTS, connect=2, status_forcelist=(429, 500, 502, 503, 504), backoff_factor=0.5)
     pool = urllib3.PoolManager(retries=retries, timeout=urllib3.Timeout(connect=10, read=60))
     try:
         answer = pool.request(
             "GET", _endpoint() + path, headers={**own, **(headers or {})}, preload_content=path.startswith("/api/")
         )
     except urllib3.exceptions.HTTPError as error:
+        reason = type(getattr(error, "reason", error)).__name__
         raise Unavailable(
-            f"{_endpoint()} cannot be reached: {error}",
-            "HF_ENDPOINT names a mirror.",
+            f"{_endpoint()} cannot be reached ({reason}).",
+            "Check the network; HF_ENDPOINT names a mirror. What came already is kept.",
         ) from None
     if answer.status < 400:
         return answer
