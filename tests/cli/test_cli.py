@@ -175,3 +175,19 @@ def test_a_model_that_is_not_here_is_not_served(tmp_path: Path) -> None:
     done = kilonova("serve", "--port", "0", "--model", "embeddinggemma-2:text", KILONOVA_DATA=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "kilonova: embeddinggemma-2 is not on this machine. kilonova pull embeddinggemma-2\n"
+
+
+def test_speed_is_measured_and_kept(tmp_path: Path) -> None:
+    found = kilonova("models", "fake:text,image", "--measure", "--json", KILONOVA_DATA=str(tmp_path))
+    assert "measuring fake:text,image" in found.stderr
+    (entry,) = json.loads(found.stdout)
+    assert set(entry["speed"]) == {"short texts a second", "images of 768 x 512 a second", "date"}
+    shown = kilonova("models", KILONOVA_DATA=str(tmp_path)).stdout
+    assert f"{entry['speed']['short texts a second']:g} short texts a second" in shown
+    assert "measured here" in shown
+    again = json.loads(kilonova("models", "--json", KILONOVA_DATA=str(tmp_path)).stdout)
+    assert [bool(one["speed"]) for one in again if one["id"] in ("kilonova-mini", "fake")] == [False, True]
+    (gemma,) = json.loads(kilonova("models", "embeddinggemma-2", "--json", KILONOVA_DATA=str(tmp_path)).stdout)
+    assert not gemma["here"]
+    refused = kilonova("models", "embeddinggemma-2", "--measure", KILONOVA_DATA=str(tmp_path))
+    assert "kilonova pull embeddinggemma-2" in refused.stderr

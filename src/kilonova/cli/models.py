@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +17,8 @@ __all__ = ["models"]
 
 
 def models(
-    folders: Annotated[list[str] | None, typer.Argument(help="Folders with models, as `--model` takes them.")] = None,
+    given: Annotated[list[str] | None, typer.Argument(help="Names, or folders, as `--model` takes them.")] = None,
+    measure: Annotated[bool, typer.Option(help="Load each that is here, and measure its speed; it is kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False,
 ) -> None:
     """List the models and what each is for.
@@ -27,12 +30,24 @@ def models(
         kilonova models ~/models/multilingual-e5-large
 
         kilonova models --json
+
+        kilonova models kilonova-mini --measure
     """
+    from kilonova.engine import speed
     from kilonova.engine.matryoshka import DIMENSIONS
 
-    cards = [registry.card(name) for name in folders or registry.names()]
+    known = {name: registry.card(name) for name in given or registry.names()}
+    here = {card.id: registry.is_here(name) for name, card in known.items()}
+    if measure:
+        for name in (name for name, card in known.items() if given or here[card.id]):
+            registry.require(name)
+            print(f"measuring {name} …", file=sys.stderr, flush=True)
+            speed.keep(known[name].id, asyncio.run(speed.measure(name)))
+    cards, fast = list(known.values()), speed.kept()
     if as_json:
-        entries = [{**_entry(card, DIMENSIONS), "here": bool(folders) or registry.is_here(card.id)} for card in cards]
+        entries = [
+            {**_entry(card, DIMENSIONS), "here": here[card.id], "speed": fast.get(card.id, {})} for card in cards
+        ]
         print(json.dumps(entries, ensure_ascii=False, indent=2))
         return
     from rich.console import Console
@@ -51,13 +66,19 @@ def models(
             ("native", f"{card.native_dimension} numbers, {card.max_tokens:,} tokens"),
             ("quality", card.quality),
             ("memory", card.memory),
+            ("speed", _speed(fast.get(card.id, {}))),
             ("licence", card.licence),
             ("source", card.source),
-            ("here", "" if folders or registry.is_here(card.id) else f"no: kilonova pull {card.id}"),
+            ("here", "" if here[card.id] else f"no: kilonova pull {card.id}"),
         ):
             if text:
                 table.add_row(name, text)
         console.print(table, "")
+
+
+def _speed(measured: dict[str, float | str]) -> str:
+    rates = ", ".join(f"{value:g} {name}" for name, value in measured.items() if isinstance(value, float | int))
+    return f"{rates} (measured here, {measured['date']})" if rates else ""
 
 
 def _embeds(card: ModelCard) -> str:

@@ -44,8 +44,10 @@ def names() -> list[str]:
 
 
 def is_here(name: str) -> bool:
-    """Whether a named model can be loaded without ``kilonova pull``."""
-    return name in _OWN or (_home.models() / name).is_dir()
+    """Whether a model can be loaded without ``kilonova pull``."""
+    name, _ = _parts(name)
+    elsewhere = folder.is_folder(name) or name.startswith(tuple(_ELSEWHERE))
+    return elsewhere or name in _OWN or (_home.models() / name).is_dir()
 
 
 def pulled_name(repository: str) -> str:

@@ -1,0 +1,93 @@
+"""How fast a model is on this machine: measured when asked for, and kept in ``speeds.json`` of the data folder.
+
+The file is a JSON object: the model's id, to what was measured and ``date``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import io
+import json
+import wave
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+
+from kilonova import _home
+from kilonova.engine.engine import Engine
+from kilonova.media.content import Encoded, Modality, Text
+from kilonova.models.card import Purpose
+
+__all__ = ["keep", "kept", "measure"]
+
+_TEXT = "日落时分的海滩，一只狗在叫。A dog barks on the beach at sunset."
+_TEXTS, _IMAGES, _SOUNDS, _SOUND_SECONDS = 64, 8, 4, 10
+_NAMES = {
+    Modality.TEXT: "short texts a second",
+    Modality.IMAGE: "images of 768 x 512 a second",
+    Modality.AUDIO: "seconds of sound a second",
+}
+
+
+async def measure(model: str) -> dict[str, float | str]:
+    """Load a model, embed short texts, photographs and sounds, all of a kind at once, files as they come.
+
+    Raises:
+        kilonova.wire.errors.KilonovaError: it cannot be loaded, or fails.
+    """
+    random = np.random.default_rng(0)
+    found: dict[str, float | str] = {}
+    async with Engine(model, queue=_TEXTS, batch_seconds=600) as engine:
+        await engine.ready()
+        inputs: dict[Modality, Sequence[Text | Encoded]] = {
+            Modality.TEXT: [Text(f"{number} {_TEXT}") for number in range(_TEXTS)],
+            Modality.IMAGE: [Encoded(Modality.IMAGE, _picture(random)) for _ in range(_IMAGES)],
+            Modality.AUDIO: [Encoded(Modality.AUDIO, _sound(random)) for _ in range(_SOUNDS)],
+        }
+        for modality, items in inputs.items():
+            if modality not in engine.card.modalities:
+                continue
+            await engine.embed(items[0], Purpose.GENERIC_INDEX, 256)
+            begin = perf_counter()
+            await asyncio.gather(*(engine.embed(one, Purpose.GENERIC_INDEX, 256) for one in items))
+            took = perf_counter() - begin
+            amount = len(items) * (_SOUND_SECONDS if modality is Modality.AUDIO else 1)
+            found[_NAMES[modality]] = float(f"{amount / took:.3g}")
+    return {**found, "date": datetime.date.today().isoformat()}
+
+
+def kept() -> dict[str, dict[str, float | str]]:
+    """What was measured on this machine, by model."""
+    path = _home.data() / "speeds.json"
+    found: dict[str, dict[str, float | str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def keep(model: str, speed: dict[str, float | str]) -> None:
+    """Note what was measured; what was known of that model before is replaced."""
+    path = _home.data() / "speeds.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({**kept(), model: speed}, ensure_ascii=False, indent=2), encoding="utf-8")
+    new.replace(path)
+
+
+def _picture(random: np.random.Generator) -> bytes:
+    from PIL import Image
+
+    small = Image.fromarray(random.integers(0, 256, (16, 24, 3), np.uint8))
+    out = io.BytesIO()
+    small.resize((768, 512), Image.Resampling.BICUBIC).save(out, "jpeg", quality=90)
+    return out.getvalue()
+
+
+def _sound(random: np.random.Generator) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(32_000)
+        file.writeframes(random.integers(-3_000, 3_000, 32_000 * _SOUND_SECONDS, np.int16).tobytes())
+    return out.getvalue()
