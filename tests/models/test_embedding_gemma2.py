@@ -88,6 +88,12 @@ class TestGemma(ModelSuite):
         assert short.tokens == counted == len("title: none | text: 日落海滩")
         assert 20 < picture.tokens <= 72
 
+    def test_the_shortest_and_the_longest_sounds(self, model: Any) -> None:
+        for samples in (1, 100, 500):
+            assert np.isfinite(self.one(model, Audio(np.ones(samples, np.float32) * 0.1, 16_000))).all()
+        with pytest.raises(Validation, match="cannot read this"):  # this small one reads 512 tokens
+            model.prepare(Audio(np.zeros(16_000 * 30, np.float32), 16_000), Purpose.GENERIC_INDEX)
+
     def test_towers_nobody_asked_for_are_not_loaded(self, model: Any) -> None:
         words = registry.load(f"{self.name}:text")
         inner = words._model[0].model  # type: ignore[attr-defined]

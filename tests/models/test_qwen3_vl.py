@@ -68,6 +68,12 @@ class TestQwen(ModelSuite):
         film = Video(_FRAMES, np.arange(6.0), Audio(np.zeros(96_000, np.float32), 16_000))
         assert np.allclose(self.one(model, film, purpose), right, atol=1e-5)
 
+    def test_a_shape_that_it_cannot_read_is_refused_alone(self, model: Any) -> None:
+        for odd in (Image(np.zeros((3, 900, 3), np.uint8)), Video(np.zeros((2, 900, 3, 3), np.uint8), np.arange(2.0))):
+            with pytest.raises(Validation, match="aspect ratio"):
+                model.prepare(odd, Purpose.GENERIC_INDEX)
+        assert np.isfinite(self.one(model, Image(np.zeros((9, 900, 3), np.uint8)))).all()
+
     def test_sounds_are_not_its_business(self) -> None:
         assert registry.card(self.name).modalities == {Modality.TEXT, Modality.IMAGE, Modality.VIDEO}
 

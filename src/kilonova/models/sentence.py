@@ -71,7 +71,11 @@ class Sentence(EmbeddingModel):
             return self._mixture(content, prompt)
         if isinstance(content, Text):
             return self._text(content, prompt)
-        return Prepared((prompt if self.prompts_media else "", self.seen(content)), _tokens(content))
+        prompt, seen = prompt if self.prompts_media else "", self.seen(content)
+        tokens = _tokens(content)
+        if tokens * 2 > self.card.max_tokens or _is_odd(content):
+            tokens = self._checked(seen, prompt)
+        return Prepared((prompt, seen), tokens)
 
     def seen(self, content: Image | Audio | Video) -> Any:
         """An image, a sound or a film as sentence-transformers takes it."""
@@ -81,6 +85,7 @@ class Sentence(EmbeddingModel):
 
                 return Pillow.fromarray(pixels)
             case Audio(samples=samples, rate=rate):
+                samples = np.pad(samples, (0, max(0, rate // 10 - len(samples))))  # shorter than what is looked at once
                 return {"array": samples, "sampling_rate": rate}
             case Video(frames=frames, times=times):
                 facts = {
@@ -129,7 +134,7 @@ class Sentence(EmbeddingModel):
         return self._model.preprocess(items, prompt=prompt or None)
 
     def _mixture(self, mixture: Mixed, prompt: str) -> Prepared:
-        """All parts as one input, which is read here already: only then it is known whether it is not too long."""
+        """All parts as one input."""
         item: dict[str, Any] = {}
         for part in mixture.parts:
             assert not isinstance(part, Encoded)  # the engine decodes them
@@ -138,13 +143,21 @@ class Sentence(EmbeddingModel):
                 item.update(seen)
             else:
                 item[str(part.modality)] = seen
+        return Prepared((prompt, item), self._checked(item, prompt))
+
+    def _checked(self, item: Any, prompt: str) -> int:
+        """The tokens of an input that the model may refuse, which would then fail its whole batch.
+
+        Raises:
+            Validation: it is refused: cut because it is too long, of a strange shape, with words that stand for media.
+        """
         try:
-            tokens = int(self._features([item], prompt)["input_ids"].shape[-1])
-        except ValueError as error:  # a part was cut, or the text has what stands for media
+            features = self._features([item], prompt)
+        except ValueError as error:
             raise Validation(
-                f"The parts cannot be read together: {error}", f"{self.card.id} reads {self.card.max_tokens} tokens."
+                f"{self.card.id} cannot read this: {error}", f"It reads {self.card.max_tokens} tokens."
             ) from None
-        return Prepared((prompt, item), tokens)
+        return int(features["input_ids"].shape[-1]) if "input_ids" in features else 1
 
     def _text(self, text: Text, prompt: str) -> Prepared:
         around = self._around[prompt]
@@ -162,6 +175,14 @@ class Sentence(EmbeddingModel):
             text, truncation=False, verbose=False, add_special_tokens=False, return_offsets_mapping=True
         )
         return [(start, end) for start, end in found["offset_mapping"]]
+
+
+def _is_odd(content: Image | Audio | Video) -> bool:
+    """Whether processors may stumble over a picture's shape: Qwen's takes none 200 times as wide as it is high."""
+    if isinstance(content, Audio):
+        return False
+    height, width = content.pixels.shape[:2] if isinstance(content, Image) else content.frames.shape[1:3]
+    return bool(max(height, width) > 100 * min(height, width))
 
 
 def _tokens(content: Image | Audio | Video) -> int:
