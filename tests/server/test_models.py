@@ -16,12 +16,6 @@ HEADERS = {"authorization": f"Bearer {API_KEY}"}
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with S3() as s3:
-        yield s3
-
-
-@pytest.fixture(scope="module")
 def server(s3: S3) -> Iterator[Kilonova]:
     with Kilonova("--model", "kilonova-mini", environment=s3.environment()) as server:
         yield server.wait_ready()

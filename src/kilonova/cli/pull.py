@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kilonova import _home
+from kilonova.cli.embed import progress_bar
 
 __all__ = ["pull"]
 
@@ -39,11 +41,8 @@ def pull(
 
         kilonova serve --model /media/usb/embeddinggemma-2
     """
-    import sys
-
-    from rich.console import Console
     from rich.filesize import decimal
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import DownloadColumn, TransferSpeedColumn
 
     from kilonova.models import pull as pulling
 
@@ -54,18 +53,9 @@ def pull(
             f"{listing.repository}, version {listing.commit[:12]}, {decimal(listing.size)}, licence {listing.licence}",
             file=sys.stderr,
         )
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=as_json,
-    )
-    with bars:
-        task = bars.add_task(listing.name, total=listing.size)
-        pulling.fetch(listing, folder, lambda here: bars.update(task, completed=here))
+    with progress_bar(as_json, DownloadColumn(), TransferSpeedColumn()) as progress:
+        task = progress.add_task(listing.name, total=listing.size)
+        pulling.fetch(listing, folder, lambda here: progress.update(task, completed=here))
     use = str(folder) if to else listing.name
     if as_json:
         found = {

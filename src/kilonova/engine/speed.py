@@ -9,7 +9,6 @@ import asyncio
 import datetime
 import io
 import json
-import wave
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -17,7 +16,8 @@ import numpy as np
 
 from kilonova import _home
 from kilonova.engine.engine import Engine
-from kilonova.media.content import Encoded, Modality, Text
+from kilonova.media import wav
+from kilonova.media.content import Audio, Encoded, Modality, Text
 from kilonova.models.card import Purpose
 
 __all__ = ["keep", "kept", "measure"]
@@ -84,10 +84,4 @@ def _picture(random: np.random.Generator) -> bytes:
 
 
 def _sound(random: np.random.Generator) -> bytes:
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(32_000)
-        file.writeframes(random.integers(-3_000, 3_000, 32_000 * _SOUND_SECONDS, np.int16).tobytes())
-    return out.getvalue()
+    return wav.encoded(Audio(random.uniform(-0.1, 0.1, 32_000 * _SOUND_SECONDS).astype(np.float32), 32_000))

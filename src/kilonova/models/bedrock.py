@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import wave
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -20,6 +19,7 @@ import numpy as np
 import orjson
 from botocore.config import Config
 
+from kilonova.media import wav
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text, Video
 from kilonova.media.sniff import sniff
 from kilonova.models.base import EmbeddingModel, Prepared
@@ -114,7 +114,7 @@ def _asked(content: Content | Encoded) -> dict[str, Any]:
             Pillow.fromarray(pixels).save(out, "png")
             return _media(Modality.IMAGE, out.getvalue(), "png", detail)
         case Audio():
-            return _media(Modality.AUDIO, _wav(content), "wav")
+            return _media(Modality.AUDIO, wav.encoded(content), "wav")
         case Video():
             return _media(Modality.VIDEO, _mp4(content), "mp4")
 
@@ -126,16 +126,6 @@ def _media(modality: Modality, data: bytes, form: str, detail: Detail = Detail.S
     if modality is Modality.VIDEO:
         field["embeddingMode"] = "AUDIO_VIDEO_COMBINED"
     return {str(modality): field}
-
-
-def _wav(sound: Audio) -> bytes:
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sound.rate)
-        file.writeframes((np.clip(sound.samples, -1, 1) * 32_767).astype("<i2").tobytes())
-    return out.getvalue()
 
 
 def _mp4(film: Video) -> bytes:

@@ -46,8 +46,7 @@ def names() -> list[str]:
 def is_here(name: str) -> bool:
     """Whether a model can be loaded without ``kilonova pull``."""
     name, _ = _parts(name)
-    elsewhere = folder.is_folder(name) or name.startswith(tuple(_ELSEWHERE))
-    return elsewhere or name in _OWN or (_home.models() / name).is_dir()
+    return name in _OWN or folder.is_folder(name) or _address(name) is not None or (_home.models() / name).is_dir()
 
 
 def pulled_name(repository: str) -> str:
@@ -125,8 +124,12 @@ def _class(where: str) -> Any:
 
 def _elsewhere(name: str) -> Any:
     """The module of models that other servers run, for a name that is an address."""
-    module = next((one for prefix, one in _ELSEWHERE.items() if name.startswith(prefix)), None)
+    module = _address(name)
     return import_module(module) if module is not None else None
+
+
+def _address(name: str) -> str | None:
+    return next((module for prefix, module in _ELSEWHERE.items() if name.startswith(prefix)), None)
 
 
 def _path(name: str) -> Path:

@@ -57,7 +57,7 @@ class Sentence(EmbeddingModel):
         self._tokenizer: Any = getattr(self._model.tokenizer, "tokenizer", self._model.tokenizer)  # of a processor
         one = "a"
         self._around = {
-            prompt: self._features([one], prompt)["input_ids"].shape[-1] - len(self._spans(one))
+            prompt: self._features([{"text": one}], prompt)["input_ids"].shape[-1] - len(self._spans(one))
             for prompt in {"", *card.prompts.values()}
         }
 
@@ -77,16 +77,18 @@ class Sentence(EmbeddingModel):
             tokens = self._checked(seen, prompt)
         return Prepared((prompt, seen), tokens)
 
-    def seen(self, content: Image | Audio | Video) -> Any:
-        """An image, a sound or a film as sentence-transformers takes it."""
+    def seen(self, content: Text | Image | Audio | Video) -> dict[str, Any]:
+        """A content as sentence-transformers takes it: by its kind."""
         match content:
+            case Text(value=value):
+                return {"text": value}
             case Image(pixels=pixels):
                 from PIL import Image as Pillow
 
-                return Pillow.fromarray(pixels)
+                return {"image": Pillow.fromarray(pixels)}
             case Audio(samples=samples, rate=rate):
                 samples = np.pad(samples, (0, max(0, rate // 10 - len(samples))))  # shorter than what is looked at once
-                return {"array": samples, "sampling_rate": rate}
+                return {"audio": {"array": samples, "sampling_rate": rate}}
             case Video(frames=frames, times=times):
                 facts = {
                     "fps": self.card.frame_rate,
@@ -94,14 +96,14 @@ class Sentence(EmbeddingModel):
                     "frames_indices": list(range(len(times))),
                     "total_num_frames": len(times),
                 }
-                return {"array": frames.copy(), "video_metadata": facts}  # torch wants to be able to write
+                return {"video": {"array": frames.copy(), "video_metadata": facts}}  # torch wants to be able to write
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         # sentence-transformers takes one prompt a batch, and inputs of one make
         places: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, prepared in enumerate(batch):
             prompt, item = prepared.data
-            places[prompt, "+".join(item) if isinstance(item, dict) else type(item).__name__].append(place)
+            places[prompt, "+".join(item)].append(place)
         vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
         for (prompt, kind), those in places.items():
             tokens = [batch[place].tokens for place in those]
@@ -130,7 +132,7 @@ class Sentence(EmbeddingModel):
             found = self._model(self._moved(features))["sentence_embedding"]
         return np.asarray(found.float().cpu().numpy(), np.float32)
 
-    def _features(self, items: list[Any], prompt: str) -> Any:
+    def _features(self, items: list[dict[str, Any]], prompt: str) -> Any:
         return self._model.preprocess(items, prompt=prompt or None)
 
     def _mixture(self, mixture: Mixed, prompt: str) -> Prepared:
@@ -138,14 +140,10 @@ class Sentence(EmbeddingModel):
         item: dict[str, Any] = {}
         for part in mixture.parts:
             assert not isinstance(part, Encoded)  # the engine decodes them
-            seen = part.value if isinstance(part, Text) else self.seen(part)
-            if isinstance(seen, dict) and "video" in seen:  # a film with its sound
-                item.update(seen)
-            else:
-                item[str(part.modality)] = seen
+            item |= self.seen(part)
         return Prepared((prompt, item), self._checked(item, prompt))
 
-    def _checked(self, item: Any, prompt: str) -> int:
+    def _checked(self, item: dict[str, Any], prompt: str) -> int:
         """The tokens of an input that the model may refuse, which would then fail its whole batch.
 
         Raises:
@@ -168,7 +166,7 @@ class Sentence(EmbeddingModel):
         else:
             value = text.value[:characters] if kept.start is None else text.value[-characters:]
             count = self.card.max_tokens - around
-        return Prepared((prompt, value), count + around, characters)
+        return Prepared((prompt, {"text": value}), count + around, characters)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         found = self._tokenizer(
