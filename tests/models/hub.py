@@ -32,7 +32,7 @@ class Hub:
     def entry(self, path: str, data: bytes) -> dict[str, object]:
         git = hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
         found: dict[str, object] = {"size": len(data), "blobId": git}
-        if path.endswith(".safetensors"):
+        if path.endswith((".safetensors", ".onnx")):
             sha = hashlib.sha256(data).hexdigest()
             found["lfs"] = {"size": len(data), "sha256": sha, "pointerSize": 130}
         return found

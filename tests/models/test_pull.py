@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.models.hub import COMMIT, Hub
-from tests.models.tiny import bert, gemma
+from tests.models.tiny import bert, gemma, onnx_bert
 from tests.servers import BIN
 
 Pull = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -28,6 +28,7 @@ def hub() -> Iterator[Hub]:
     models = {
         "google/embeddinggemma-2": {**files(gemma()), **extra},
         "someone/文本-bert": {**files(bert()), **extra},
+        "someone/onnx": {**files(onnx_bert()), "model.safetensors": b"for torch", "pytorch_model.bin": b"pickle"},
         "someone/pickles": {"config.json": b"{}", "pytorch_model.bin": b"pickle"},
     }
     with Hub(models).serve() as hub:
@@ -131,3 +132,18 @@ def test_refusals(kilonova: Pull) -> None:
         assert done.returncode == 1
         assert said in done.stderr, done.stderr
     assert "kilonova pull OWNER/NAME" in kilonova("embed", "--model", "someone/文本-bert", "x").stderr
+
+
+def test_an_onnx_file_in_place_of_torch_weights(kilonova: Pull, hub: Hub) -> None:
+    missing = kilonova("pull", "someone/onnx", "--onnx", "onnx/model_q4.onnx")
+    assert missing.returncode == 1
+    assert "Its ONNX files: onnx/model.onnx, onnx/model_int8.onnx" in missing.stderr
+    done = kilonova("pull", "someone/onnx", "--onnx", "onnx/model_int8.onnx", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["model"] == "onnx-onnx-int8"
+    folder = Path(found["folder"])
+    assert [path.name for path in folder.rglob("*.onnx")] == ["model_int8.onnx"]
+    assert not list(folder.rglob("*.safetensors"))
+    done = kilonova("embed", "--model", "onnx-onnx-int8", "--dimension", "256", "--json", "日落")
+    assert len(json.loads(done.stdout)["embedding"]) == 256

@@ -66,6 +66,49 @@ def bert() -> str:
     return str(home / "bert")
 
 
+class _States(torch.nn.Module):
+    """A model of transformers as an ONNX file has it: three inputs, the states of the last layer."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+
+
+@cache
+def onnx_bert() -> str:
+    """A text model as two ONNX files, of float32 and of 8 bits, in a folder without other weights."""
+    import shutil
+
+    from onnxruntime.quantization import quantize_dynamic
+    from sentence_transformers.sentence_transformer import modules
+
+    home = Path(_HOME.name) / "onnx-bert"
+    model = sentence_transformers.SentenceTransformer(bert(), device="cpu")
+    layers = [model[0], modules.Pooling(32, "cls"), modules.Normalize()]
+    sentence_transformers.SentenceTransformer(modules=layers, prompts=model.prompts, device="cpu").save(str(home))
+    states = _States(model[0].auto_model).eval()
+    shape = torch.ones(2, 3, dtype=torch.int64)
+    inputs = ("input_ids", "attention_mask", "token_type_ids")
+    (home / "onnx").mkdir()
+    torch.onnx.export(
+        states,
+        (shape, shape.tril(), 0 * shape),
+        str(home / "onnx/model.onnx"),
+        input_names=list(inputs),
+        output_names=["last_hidden_state"],
+        dynamic_axes={name: {0: "batch", 1: "tokens"} for name in inputs},
+        dynamo=False,
+    )
+    quantize_dynamic(home / "onnx/model.onnx", home / "onnx/model_int8.onnx")
+    (home / "model.safetensors").unlink()
+    shutil.copytree(home, home.with_name("onnx-one"))
+    (home.with_name("onnx-one") / "onnx/model_int8.onnx").unlink()
+    return str(home)
+
+
 @cache
 def clip() -> str:
     """A model of texts and pictures, as transformers saves it."""

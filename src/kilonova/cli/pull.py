@@ -21,6 +21,9 @@ def pull(
         Path | None, typer.Option(help="Put the model's folder into this one, to carry it to another machine.")
     ] = None,
     revision: Annotated[str, typer.Option(help="A branch, tag or commit.")] = "main",
+    onnx: Annotated[
+        str | None, typer.Option(metavar="FILE", help="This ONNX file of a text model: on CPUs, without torch.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end, no progress bars.")] = False,
 ) -> None:
     """Download a model, checked and resumable. Nothing else of Kilonova ever downloads.
@@ -35,6 +38,10 @@ def pull(
 
         kilonova pull intfloat/multilingual-e5-large
 
+    A text model without torch, with weights of 8 bits where it has such a file:
+
+        kilonova pull intfloat/multilingual-e5-small --onnx onnx/model_qint8_avx512_vnni.onnx
+
     For a machine without a network:
 
         kilonova pull embeddinggemma-2 --to /media/usb
@@ -46,7 +53,7 @@ def pull(
 
     from kilonova.models import pull as pulling
 
-    listing = pulling.listed(name, revision)
+    listing = pulling.listed(name, revision, onnx)
     folder = (to or _home.models()) / listing.name
     if not as_json:
         print(

@@ -1,5 +1,5 @@
-"""What the files of a model's folder say of it, before any library is loaded: models of sentence-transformers, and of
-transformers as sentence-transformers takes them."""
+"""What the files of a model's folder say of it, before any library is loaded: models of sentence-transformers, of
+transformers as sentence-transformers takes them, and text models as ONNX files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kilonova.models import cards
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.wire.errors import Validation
 
-__all__ = ["described", "family", "is_folder"]
+__all__ = ["described", "family", "home", "is_folder", "onnx_file"]
 
 _TEXT_AND_IMAGE = ("text", "image")
 #: Modalities by ``model_type``, where the folder does not list them itself; others embed text.
@@ -40,8 +40,34 @@ def is_folder(name: str) -> bool:
     return "/" in name or Path(name).is_dir()
 
 
+def home(path: Path) -> Path:
+    """The folder of a model that may be named by its ONNX file, which often lies in a folder of its own."""
+    if path.suffix != ".onnx":
+        return path
+    return path.parent.parent if path.parent.name == "onnx" else path.parent
+
+
+def onnx_file(path: Path) -> Path | None:
+    """The ONNX file of a model: the one that is named, or the only one of a folder without other weights.
+
+    Raises:
+        Validation: there are several.
+    """
+    if path.suffix == ".onnx":
+        return path
+    if any(path.rglob("*.safetensors")):
+        return None
+    found = sorted(path.rglob("*.onnx"))
+    if len(found) > 1:
+        names = ", ".join(str(one.relative_to(path)) for one in found)
+        raise Validation(f"{path} has several ONNX files: {names}.", f"Name one: --model {found[0]}")
+    return found[0] if found else None
+
+
 def family(path: Path) -> str:
     """``module:class`` of the family that loads the model in a folder."""
+    if onnx_file(path) is not None:
+        return "kilonova.models.onnx_text:OnnxText"
     return _FAMILIES.get(_config(path).get("model_type", ""), (None, "kilonova.models.sentence:Sentence"))[1]
 
 
@@ -52,26 +78,32 @@ def described(path: Path) -> ModelCard:
     Raises:
         Validation: there is no model in it, or its weights are pickles.
     """
+    if path.suffix == ".onnx" and not path.is_file():
+        raise Validation(f"There is no file {path}.")
+    name, onnx, path = path, onnx_file(path), home(path)
     config = _config(path)
     if not config and not (path / "modules.json").exists():
         raise Validation(
             f"There is no model in {path}.",
-            "Name a folder with config.json and model.safetensors, or a known model. Those of the Hugging Face hub are "
-            "downloaded by `kilonova pull OWNER/NAME`, then they are called NAME.",
+            "Name a folder with config.json and model.safetensors or model.onnx, or a known model. Those of the "
+            "Hugging Face hub are downloaded by `kilonova pull OWNER/NAME`, then they are called NAME.",
         )
-    if not any(path.rglob("*.safetensors")):
+    if onnx is None and not any(path.rglob("*.safetensors")):
         raise Validation(
-            f"{path} has no weights in safetensors.", "Pickles (.bin, .pt) are not read: they can run any program."
+            f"{path} has no weights in safetensors or ONNX.",
+            "Pickles (.bin, .pt) are not read: they can run any program.",
         )
     transformer = _json(path / "sentence_bert_config.json")
     kind = config.get("model_type", "")
-    if kind in _FAMILIES:
+    if kind in _FAMILIES and onnx is None:
         return _of_family(path, _FAMILIES[kind][0], config, transformer)
     modalities = tuple(transformer.get("modality_config", ())) or _MODALITIES.get(kind, ("text",))
+    if onnx is not None:
+        modalities = ("text",)
     native = _dimension(path, config)
     about = _front_matter(path / "README.md")
     return ModelCard(
-        id=str(path),
+        id=str(name),
         title=path.name,
         licence=about.get("license", "not said"),
         source=about.get("base_model", str(path)),
@@ -80,11 +112,11 @@ def described(path: Path) -> ModelCard:
         trained_dimensions=(native,),
         max_tokens=_tokens(path, config, transformer),
         languages=about.get("language", "not said"),
-        best_for=f"{kind or 'sentence-transformers'} from a folder",
+        best_for=f"{kind or 'sentence-transformers'} from a folder{' by ONNX Runtime' if onnx is not None else ''}",
         prompts=MappingProxyType(_prompts(_json(path / "config_sentence_transformers.json"))),
         sample_rate=int(_json(path / "preprocessor_config.json").get("sampling_rate", 16_000)),
         mixes="message" in modalities and len(modalities) > 2,
-        gpu=True,
+        gpu=onnx is None,
     )
 
 

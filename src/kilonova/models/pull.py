@@ -23,9 +23,10 @@ from kilonova.wire.errors import AccessDenied, KilonovaError, NotFound, Unavaila
 __all__ = ["Listing", "fetch", "listed"]
 
 # What loading needs: configurations, tokenizers, templates, weights that cannot run programs, and who made it.
-_WANTED = (".safetensors", ".json", ".jinja", ".model", ".txt", ".md")
+_ABOUT = (".json", ".jinja", ".model", ".txt", ".md")
 _WEIGHTS = ".safetensors"
 _OTHER_FORMS = ("onnx/", "openvino/")
+_BESIDE = ("_data", ".data")  # weights of an ONNX file beyond 2 GB
 _BLOCK = 1 << 20
 _PIECE = 1 << 16  # what is lost of a connection that breaks
 _ATTEMPTS = 5
@@ -55,29 +56,34 @@ class Listing:
         return sum(size for size, _ in self.files.values())
 
 
-def listed(name: str, revision: str = "main") -> Listing:
+def listed(name: str, revision: str = "main", onnx: str | None = None) -> Listing:
     """Ask the hub for a model.
 
     Args:
         name: a known model's, or ``owner/name`` of any on the hub.
         revision: a branch, tag or commit.
+        onnx: an ONNX file of it to bring in place of its weights for torch.
 
     Raises:
         NotFound, AccessDenied, Unavailable: as their names say.
-        Validation: it needs no download, or has no weights in safetensors.
+        Validation: it needs no download, or has no such weights.
     """
     repository = name if name.count("/") == 1 else registry.card(name).repository
     if not repository:
         raise Validation(f"{name} needs no download.", f"kilonova serve --model {name}")
     answer = _get(f"/api/models/{repository}/revision/{revision}?blobs=true", repository)
     found = orjson.loads(answer.data)
-    files = {one["rfilename"]: _facts(one) for one in found["siblings"] if _is_wanted(one["rfilename"])}
-    if not any(file.endswith(_WEIGHTS) for file in files):
+    every = {one["rfilename"]: one for one in found["siblings"]}
+    if onnx is not None and onnx not in every:
+        those = ", ".join(sorted(name for name in every if name.endswith(".onnx")))
+        raise NotFound(f"{repository} has no {onnx}.", f"Its ONNX files: {those or 'none'}.")
+    files = {path: _facts(one) for path, one in every.items() if _is_wanted(path, onnx)}
+    if onnx is None and not any(file.endswith(_WEIGHTS) for file in files):
         raise Validation(
             f"{repository} has no weights in safetensors.", "Pickles are not downloaded: they can run any program."
         )
     licence = (found.get("cardData") or {}).get("license") or "not said"
-    return Listing(registry.pulled_name(repository), repository, found["sha"], licence, files)
+    return Listing(registry.pulled_name(repository) + _form(onnx), repository, found["sha"], licence, files)
 
 
 def fetch(listing: Listing, to: Path, progress: Callable[[int], object]) -> None:
@@ -115,9 +121,21 @@ def fetch(listing: Listing, to: Path, progress: Callable[[int], object]) -> None
     partial.rename(to)
 
 
-def _is_wanted(path: str) -> bool:
-    inside = not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
-    return inside and path.endswith(_WANTED) and not path.startswith(_OTHER_FORMS)
+def _is_wanted(path: str, onnx: str | None) -> bool:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        return False
+    if onnx is not None and path in (onnx, *(onnx + ending for ending in _BESIDE)):
+        return True
+    wanted = _ABOUT if onnx is not None else (*_ABOUT, _WEIGHTS)
+    return path.endswith(wanted) and not path.startswith(_OTHER_FORMS)
+
+
+def _form(onnx: str | None) -> str:
+    """What the name of a model ends with, so that its forms, whose vectors differ a little, have names of their own."""
+    if onnx is None:
+        return ""
+    form = PurePosixPath(onnx).stem.removeprefix("model").strip("_-.")
+    return f"-onnx-{form}" if form else "-onnx"
 
 
 def _facts(entry: dict[str, Any]) -> tuple[int, str]:
