@@ -187,16 +187,24 @@ def _by_name(name: str, clips: Sequence[tuple[np.ndarray, str]], classes: Mappin
     return lines
 
 
+_MUSIC = ("0ad-data", "asterisk-moh-opsound-wav", "extremetuxracer-data", "flare-game", "freedroidrpg-data",
+          "hedgewars-data", "megaglest-data", "redeclipse-data", "scorched3d-data", "supertux-data",
+          "supertuxkart-data", "unknown-horizons", "wesnoth-1.16-music", "widelands-data", "xmoto-data")  # fmt: skip
+
+
 def songs(options: argparse.Namespace) -> list[Line]:
-    """Ten seconds of a track at 64 kbit/s among 300 tracks of thirty seconds."""
+    """Ten seconds of a track at 64 kbit/s among thirty seconds each of 300 pieces of music."""
     model, rng = registry.load("kilonova-mini"), np.random.default_rng(0)
     tracks: list[np.ndarray] = []
-    step = 40 * audio_data.RATE  # the cuts of one piece are ten seconds apart
-    for package in ("wesnoth-1.16-music", "asterisk-moh-opsound-wav", "supertux-data", "flare-game"):
-        for path in sorted(sources.debian(options.work, package).rglob("*.[ow][ga][gv]")):
+    seen: set[int] = set()
+    for package in _MUSIC:
+        for path in sorted(sources.debian(options.work, package).rglob("*.[owm][gap][gav3]")):
             if path.stat().st_size > 400_000:  # music, not an effect
-                samples = audio_data.read(path, 200)
-                tracks += [samples[at : at + 30 * audio_data.RATE] for at in range(0, len(samples) - step, step)]
+                samples = audio_data.read(path, 40)
+                digest = hash(samples.tobytes())  # some pieces are there twice
+                if len(samples) >= 40 * audio_data.RATE - 1 and digest not in seen:
+                    seen.add(digest)
+                    tracks.append(samples[10 * audio_data.RATE :])
     tracks = [tracks[row] for row in rng.permutation(len(tracks))[:300]]
     cuts = []
     for track in tracks:

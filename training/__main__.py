@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kilonova.models.mini.mel import SEMITONES
 from kilonova.models.mini.space import SHARED
 from training import audio_data, audio_head, audio_tower, export, heads, image_towers, questions, sources, text_tower
 from training import words as word_lists
@@ -25,6 +26,8 @@ from training.features import Change, cached, cropped, image_features, mirrored,
 
 SEED = 1
 HEAD_STEPS, AUDIO_HEAD_STEPS = 1600, 700
+SEMITONE_WEIGHT = 2.0  # times what another number of a sound's texture does
+MEMBERS = 3  # trainings of the heads that are joined
 AUDIO_ROUNDS = (
     audio_tower.Round(steps=4200, apart=1000, rate=3e-3, favour=3.0),
     audio_tower.Round(steps=1400, apart=0, rate=2e-3, favour=1.5),
@@ -195,19 +198,25 @@ def main() -> None:
     tables = captions.tables()
     words = translations(work, shared, out)
     names = torch.from_numpy(text_features(out, sources.imagenet_names(work), "query: ")["pooled"].astype(np.float32))
-    text, image = heads.train(groups, tables, words, names, principal(work, out, tables[0]), HEAD_STEPS, SEED)
-    onnx.save(export.text_head(text), out / "text_head.onnx")
+    members = []
+    for seed in range(SEED, SEED + MEMBERS):
+        place = work / f"heads-{seed}.pt"
+        if not place.is_file():
+            torch.save(heads.train(groups, tables, words, names, HEAD_STEPS, seed), place)
+        members.append(torch.load(place, weights_only=False))  # what was written two lines above
+    text, image = heads.join(members, groups, tables[0])
+    onnx.save(export.text_head(text, *principal(work, out, tables[0])), out / "text_head.onnx")
     onnx.save(export.image_head(image, own_image(groups[0].views[0][0])), out / "image_head.onnx")
     train_audio(work, shared, out, text)
 
 
-def train_audio(work: Path, shared: Path, out: Path, text: heads.TextHead) -> None:
+def train_audio(work: Path, shared: Path, out: Path, text: heads.Joined) -> None:
     """Train and write the audio head against the names of sounds in the text head's space."""
 
     def names(texts: list[str]) -> Tensor:
         parts = [text_features(out, texts, prompt)["pooled"].astype(np.float32) for prompt in ("query: ", "passage: ")]
         with torch.no_grad():
-            vectors = [text(torch.from_numpy(part))[0] for part in parts]
+            vectors = [text(torch.from_numpy(part)) for part in parts]
         return F.normalize(vectors[0] + vectors[1], dim=1)
 
     bank = audio_data.bank(work, shared, _FOLDS)
@@ -219,7 +228,7 @@ def train_audio(work: Path, shared: Path, out: Path, text: heads.TextHead) -> No
     cuts = [bank.sound(row) for row in [*range(len(labels)), *others]]
     cuts += [(samples * 32767).astype(np.int16) for samples, _ in made]
     labels += [""] * len(others) + [label for _, label in made]
-    found = cached(work / "features", "sounds", map(str, map(len, cuts)), lambda: sound_features(out, cuts, SEED))
+    found = cached(work / "features", "heard", map(str, map(len, cuts)), lambda: sound_features(out, cuts, SEED))
     classes = [*KITCHEN, *MADE]
     known = torch.tensor([classes.index(label) if label else -1 for label in labels])
     sounds = audio_head.Sounds(torch.from_numpy(found["pooled"]), torch.from_numpy(found["classes"]), known)
@@ -227,7 +236,9 @@ def train_audio(work: Path, shared: Path, out: Path, text: heads.TextHead) -> No
     tables = [names(audio_data.class_names(shared)), names(audio_data.chinese_names())]
     head = audio_head.train(sounds, tables, extra, AUDIO_HEAD_STEPS, SEED)
     texture = torch.from_numpy(found["texture"]).flatten(0, 1)
-    onnx.save(export.audio_head(head, texture.mean(0), texture.std(0) + 1e-3), out / "audio_head.onnx")
+    spread = texture.std(0) + 1e-3
+    spread[-SEMITONES:] /= SEMITONE_WEIGHT
+    onnx.save(export.audio_head(head, texture.mean(0), spread), out / "audio_head.onnx")
 
 
 if __name__ == "__main__":

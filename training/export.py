@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kilonova.models.mini.space import OWN, SENSE, WORDING
 from training.audio_head import AudioHead
 from training.graph import MS, Graph
-from training.heads import ImageHead, TextHead
+from training.heads import ImageHead, Joined, TextHead
 
 __all__ = ["audio_head", "image_head", "text_head"]
 
@@ -47,18 +47,28 @@ def _standard(graph: Graph, name: str, value: str, mean: np.ndarray, std: np.nda
     return graph.node("Mul", [value, graph.constant(f"{name}.scale", 1 / std)], f"{name}.standard")
 
 
-def text_head(head: TextHead) -> onnx.ModelProto:
-    """``pooled`` [n, 384] → ``sense`` [n, 640] and ``wording`` [n, 384], of length one."""
-    graph = Graph()
-    _unit(
-        graph,
-        "sense",
-        _mlp(graph, "mlp", _standard(graph, "in", "pooled", _array(head.mean), _array(head.std)), head.mlp),
-    )
-    centred = graph.node(
-        "Sub", [_unit(graph, "e5", "pooled"), graph.constant("center", _array(head.center))], "centred"
-    )
-    rotated = graph.node("MatMul", [centred, graph.constant("rotation", _array(head.rotation))], "rotated")
+def _join(graph: Graph, parts: list[str], rotation: Tensor) -> None:
+    """Vectors of length one of several heads → ``sense``."""
+    joined = graph.node("Concat", parts, "joined", axis=1)
+    _unit(graph, "sense", graph.node("MatMul", [joined, graph.int8("turn", _array(rotation), 1)], "turned"))
+
+
+def text_head(heads: Joined, center: Tensor, rotation: Tensor) -> onnx.ModelProto:
+    """``pooled`` [n, 384] → ``sense`` [n, 640] and ``wording`` [n, 384], of length one.
+
+    Args:
+        heads: the trained part.
+        center: of wording, [384].
+        rotation: of wording, [384, 384].
+    """
+    graph, parts = Graph(), []
+    for number, head in enumerate(heads.members):
+        assert isinstance(head, TextHead)
+        standard = _standard(graph, f"{number}.in", "pooled", _array(head.mean), _array(head.std))
+        parts.append(_unit(graph, f"{number}.unit", _mlp(graph, f"{number}.mlp", standard, head.mlp)))
+    _join(graph, parts, heads.rotation)
+    centred = graph.node("Sub", [_unit(graph, "e5", "pooled"), graph.constant("center", _array(center))], "centred")
+    rotated = graph.node("MatMul", [centred, graph.constant("rotation", _array(rotation))], "rotated")
     _unit(graph, "wording", rotated)
     return graph.model(
         "kilonova-mini-text-head",
@@ -67,33 +77,20 @@ def text_head(head: TextHead) -> onnx.ModelProto:
     )
 
 
-def image_head(head: ImageHead, own: np.ndarray) -> onnx.ModelProto:
+def image_head(heads: Joined, own: np.ndarray) -> onnx.ModelProto:
     """``pooled`` [n, 2048], ``tokens`` [n, 36, 384], ``classes`` [n, 1000] → ``sense`` [n, 640] and ``own`` [n, 1024].
 
     Args:
-        head: the trained part.
+        heads: the trained part.
         own: float32 [2048, 1024], what the standardised features are multiplied with for the image's own numbers.
     """
     graph = Graph()
-    standard = _standard(graph, "in", "pooled", _array(head.mean), _array(head.std))
-    found = _mlp(graph, "mlp", standard, head.mlp)
     ones = [graph.constant("tokens.w", np.ones(384, np.float32)), graph.constant("tokens.b", np.zeros(384, np.float32))]
     tokens = graph.node("LayerNormalization", ["tokens", *ones], "tokens.norm", axis=-1, epsilon=1e-5)
-    tokens = graph.node("Add", [tokens, graph.constant("position", _array(head.position))], "tokens.placed")
-    keys = graph.node("MatMul", [tokens, graph.constant("keys", _array(head.keys.weight).T)], "tokens.keys")
-    weights = graph.node(
-        "Transpose", [graph.node("Softmax", [keys], "tokens.soft", axis=1)], "tokens.weights", perm=[0, 2, 1]
-    )
-    looked = graph.node("MatMul", [weights, _linear(graph, "values", tokens, head.values)], "tokens.looked")
-    flat = graph.node("Flatten", [looked], "tokens.flat", axis=1)
-    looked = _linear(graph, "out", graph.node("Gelu", [flat], "tokens.gelu", MS), head.out)
-    seen = graph.node("Add", [found, looked], "seen")
-    sharp = graph.node(
-        "Mul", ["classes", graph.constant("sharpness", np.float32(np.exp(head.sharpness.item())))], "sharp"
-    )
-    names = graph.int8("names", _array(head.names) * np.float32(head.trust.item()), 1)
-    named = graph.node("MatMul", [graph.node("Softmax", [sharp], "shares", axis=1), names], "named")
-    _unit(graph, "sense", graph.node("Add", [seen, named], "sum"))
+    first = heads.members[0]  # all of them learned from the same pictures
+    standard = _standard(graph, "in", "pooled", _array(first.mean), _array(first.std))
+    parts = [_image_member(graph, f"{number}.", head, standard, tokens) for number, head in enumerate(heads.members)]
+    _join(graph, parts, heads.rotation)
     _unit(graph, "own", graph.node("MatMul", [standard, graph.int8("own.weight", own, 1)], "own.product"))
     return graph.model(
         "kilonova-mini-image-head",
@@ -106,13 +103,31 @@ def image_head(head: ImageHead, own: np.ndarray) -> onnx.ModelProto:
     )
 
 
+def _image_member(graph: Graph, name: str, head: ImageHead, standard: str, tokens: str) -> str:
+    """One head's vectors of length one, from standardised features and normalised tokens."""
+    found = _mlp(graph, f"{name}mlp", standard, head.mlp)
+    placed = graph.node("Add", [tokens, graph.constant(f"{name}position", _array(head.position))], f"{name}placed")
+    keys = graph.node("MatMul", [placed, graph.constant(f"{name}keys", _array(head.keys.weight).T)], f"{name}asked")
+    soft = graph.node("Softmax", [keys], f"{name}soft", axis=1)
+    weights = graph.node("Transpose", [soft], f"{name}weights", perm=[0, 2, 1])
+    looked = graph.node("MatMul", [weights, _linear(graph, f"{name}values", placed, head.values)], f"{name}looked")
+    flat = graph.node("Flatten", [looked], f"{name}flat", axis=1)
+    told = _linear(graph, f"{name}out", graph.node("Gelu", [flat], f"{name}gelu", MS), head.out)
+    seen = graph.node("Add", [found, told], f"{name}seen")
+    sharpness = graph.constant(f"{name}sharpness", np.float32(np.exp(head.sharpness.item())))
+    shares = graph.node("Softmax", [graph.node("Mul", ["classes", sharpness], f"{name}sharp")], f"{name}shares", axis=1)
+    names = graph.int8(f"{name}names", _array(head.names) * np.float32(head.trust.item()), 1)
+    named = graph.node("MatMul", [shares, names], f"{name}named")
+    return _unit(graph, f"{name}unit", graph.node("Add", [seen, named], f"{name}sum"))
+
+
 def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
-    """``pooled`` [n, 384], ``texture`` [n, 768] and ``classes`` [n, 527] → ``sense`` [n, 640] and ``own`` [n, 1024].
+    """``pooled`` [n, 384], ``texture`` [n, 852] and ``classes`` [n, 527] → ``sense`` [n, 640] and ``own`` [n, 1024].
 
     Args:
         head: the trained part.
-        mean: of textures, [768]; the sound's own numbers are its standardised texture, filled with zeros.
-        std: likewise.
+        mean: of textures, [852]; the sound's own numbers are its standardised texture, filled with zeros.
+        std: likewise; halved, where a number shall count twice.
     """
     graph = Graph()
     joined = graph.node("Concat", ["pooled", "classes"], "joined", axis=1)
@@ -134,7 +149,7 @@ def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
         "kilonova-mini-audio-head",
         {
             "pooled": (TensorProto.FLOAT, ["n", 384]),
-            "texture": (TensorProto.FLOAT, ["n", 768]),
+            "texture": (TensorProto.FLOAT, ["n", len(mean)]),
             "classes": (TensorProto.FLOAT, ["n", 527]),
         },
         {"sense": ["n", SENSE], "own": ["n", OWN]},

@@ -13,9 +13,8 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from kilonova.media.image import flatten
-from kilonova.models.mini.audio import AudioTower
+from kilonova.models.mini.audio import AudioTower, hear
 from kilonova.models.mini.image import ImageTower, Squares, squares
-from kilonova.models.mini.mel import log_mel
 from kilonova.models.mini.text import WIDTH, TextTower, open_tokenizer, spaced
 from training.audio_data import RATE
 
@@ -78,11 +77,11 @@ def sound_features(weights: Path, sounds: Sequence[np.ndarray], seed: int) -> Fe
     tower, rng, size = AudioTower(weights), np.random.default_rng(seed), 5 * RATE
     parts = []
     for whole in track(sounds, "sounds"):
-        sound, mels = whole.astype(np.float32) / 32768, []
+        sound, cuts = whole.astype(np.float32) / 32768, []
         for _ in range(2):
             start = int(rng.integers(max(1, len(sound) - size)))
-            mels.append(log_mel(sound[start : start + size] * np.float32(10 ** rng.uniform(-0.5, 0.2))))
-        parts.append(tower(mels))
+            cuts.append(hear(sound[start : start + size] * np.float32(10 ** rng.uniform(-0.5, 0.2))))
+        parts.append(tower(cuts))
     names = ("pooled", "texture", "classes")
     return {name: np.stack([getattr(part, name) for part in parts]) for name in names}
 

@@ -3,7 +3,7 @@
 Contrastive training with symmetric InfoNCE (Radford et al., CLIP, ICML 2021) on the prefixes of 256, 384 and 1,024
 numbers at once (Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022), of which texts and pictures share
 the trained part, "sense" (``kilonova.models.mini.space``). Pairs of words teach the text head that a thing has names
-in many languages.
+in many languages. Several such trainings, which differ in their seed only, are joined to one pair of heads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from kilonova.models.mini.space import SENSE, SHARED, WORDING
 
-__all__ = ["PREFIXES", "Group", "ImageHead", "TextHead", "Words", "info_nce", "train"]
+__all__ = ["PREFIXES", "Group", "ImageHead", "Joined", "TextHead", "Words", "info_nce", "join", "train"]
 
 #: Numbers of sense within the first 256, 384 and 1,024 of a vector.
 PREFIXES = tuple(size * SENSE // SHARED for size in (256, 384, 1024))
@@ -40,17 +40,16 @@ class _Mlp(nn.Module):
 
 
 class TextHead(nn.Module):
-    """e5 vectors [n, 384] → sense [n, 640] and wording [n, 384], both of length one."""
+    """e5 vectors [n, 384] → sense [n, 640], of length one."""
 
-    def __init__(self, mean: Tensor, std: Tensor, center: Tensor, rotation: Tensor) -> None:
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        for name, value in (("mean", mean), ("std", std), ("center", center), ("rotation", rotation)):
-            self.register_buffer(name, value)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
         self.mlp = _Mlp(WORDING, 1024, SENSE, (0.15, 0.3), skip=True)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        sense = F.normalize(self.mlp((x - self.mean) / self.std), dim=1)
-        return sense, F.normalize((F.normalize(x, dim=1) - self.center) @ self.rotation, dim=1)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(self.mlp((x - self.mean) / self.std), dim=1)
 
 
 class ImageHead(nn.Module):
@@ -85,8 +84,21 @@ class ImageHead(nn.Module):
     def learn_names(self, text_head: TextHead, names: Tensor) -> None:
         """Take the vectors of the class names, e5 vectors [1000, 384], from a text head."""
         with torch.no_grad():
-            vectors = text_head(names)[0]
+            vectors = text_head(names)
             self.names.copy_(vectors - vectors.mean(0))
+
+
+class Joined(nn.Module):
+    """Heads of one kind from several trainings as one: their vectors beside each other, so that a cosine is the mean of
+    theirs (an ensemble), times a rotation [members · 640, 640] whose first numbers say most."""
+
+    def __init__(self, members: Sequence[nn.Module], rotation: Tensor) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("rotation", rotation)
+
+    def forward(self, *features: Tensor) -> Tensor:
+        return F.normalize(torch.cat([member(*features) for member in self.members], 1) @ self.rotation, dim=1)
 
 
 View = tuple[Tensor, Tensor, Tensor]
@@ -170,7 +182,7 @@ def _same(left: Tensor, right: Tensor | None = None) -> Tensor:
 
 def _words_loss(head: TextHead, words: Words, scale: Tensor, rng: np.random.Generator) -> Tensor:
     rows = words.draw(rng)
-    plain, first, second = (head(words.vectors[rows[:, side]])[0] for side in range(3))
+    plain, first, second = (head(words.vectors[rows[:, side]]) for side in range(3))
     same = _same(rows[:, 0]) | _same(rows[:, 1]) | _same(rows[:, 2])
     return info_nce(plain, first, scale, same) + info_nce(first, second, scale, same | _same(rows[:, 1], rows[:, 2]))
 
@@ -180,7 +192,6 @@ def train(
     texts: Sequence[Tensor],
     words: Words,
     names: Tensor,
-    wording: tuple[Tensor, Tensor],
     steps: int,
     seed: int,
 ) -> tuple[TextHead, ImageHead]:
@@ -191,7 +202,6 @@ def train(
         texts: e5 vectors float32 [captions, 384], once for each prompt.
         words: translations.
         names: e5 vectors [1000, 384] of ImageNet's class names.
-        wording: center [384] and rotation [384, 384] of the fixed part (``training.wording``).
         steps: how many batches.
         seed: of everything random.
 
@@ -201,7 +211,7 @@ def train(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     pooled, every = torch.cat([view[0] for group in groups for view in group.views]), torch.cat(list(texts))
-    text_head = TextHead(every.mean(0), every.std(0) + 1e-4, *wording)
+    text_head = TextHead(every.mean(0), every.std(0) + 1e-4)
     image_head = ImageHead(pooled.mean(0), pooled.std(0) + 1e-3)
     model = nn.ModuleList([text_head, image_head])
     scale = nn.Parameter(torch.tensor(math.log(20.0)))
@@ -219,7 +229,7 @@ def train(
         captions = torch.from_numpy(np.concatenate([found for _, found in drawn]))
         chosen = torch.from_numpy(rng.integers(len(texts), size=captions.shape))
         vectors = torch.stack([every_prompt[captions] for every_prompt in texts])
-        sides = [text_head(vectors[chosen[:, side], torch.arange(len(captions)), side])[0] for side in (0, 1)]
+        sides = [text_head(vectors[chosen[:, side], torch.arange(len(captions)), side]) for side in (0, 1)]
         factor = scale.exp().clamp(max=100)
         loss = sum(info_nce(images, sides[side], factor, _same(captions[:, side])) for side in (0, 1))
         loss = loss + 0.2 * info_nce(sides[0], sides[1], factor, _same(captions[:, 0]) | _same(captions[:, 1]))
@@ -238,3 +248,36 @@ def train(
     averaged.eval()
     averaged[1].learn_names(averaged[0], names)  # type: ignore[operator]
     return averaged[0], averaged[1]  # type: ignore[return-value]
+
+
+def join(
+    members: Sequence[tuple[TextHead, ImageHead]], groups: Sequence[Group], texts: Tensor
+) -> tuple[Joined, Joined]:
+    """Join the heads of several trainings.
+
+    The rotation is that of the principal components of what the heads make of captions and pictures, each group with
+    its share in a batch: it leaves cosines almost as they are and puts into every prefix what matters most.
+
+    Args:
+        members: what ``train`` gave for several seeds.
+        groups: what they learned from.
+        texts: e5 vectors float32 [captions, 384].
+    """
+    moments = torch.zeros(len(members) * SENSE, len(members) * SENSE, dtype=torch.float64)
+    with torch.no_grad():
+        for group in groups:
+            rows = sorted({row for offered in group.captions for language in offered for row in language})
+            said = torch.cat([text(texts[rows]) for text, _ in members], 1)
+            pooled, tokens, classes = group.views[0]
+            parts = [
+                torch.cat([image(pooled[few], tokens[few].float(), classes[few].float()) for _, image in members], 1)
+                for few in torch.arange(len(pooled)).split(512)
+            ]
+            for vectors in (said, torch.cat(parts)):
+                moments += group.share * (vectors.T @ vectors).double() / len(vectors)
+    axes = torch.linalg.eigh(moments)[1].flip(1)[:, :SENSE].float()
+    rotation = (axes * torch.sign(axes.sum(0))).contiguous()  # a fixed sign, so that runs agree
+    return (
+        Joined([text for text, _ in members], rotation).eval(),
+        Joined([image for _, image in members], rotation).eval(),
+    )

@@ -8,13 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-from kilonova.models.mini.mel import FRAMES_PER_SECOND
+from kilonova.models.mini.mel import FRAMES_PER_SECOND, log_mel, semitones
 from kilonova.models.mini.session import open_session
 
-__all__ = ["AudioTower", "Features"]
+__all__ = ["AudioTower", "Features", "Heard", "hear"]
 
 _WINDOW = 10 * FRAMES_PER_SECOND
 _LEAST = FRAMES_PER_SECOND  # a last window shorter than a second is read together with the one before it
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sound made ready for the tower: its spectrogram float32 [128, frames], and its semitones float32 [84]."""
+
+    mel: np.ndarray
+    semitones: np.ndarray
+
+
+def hear(samples: np.ndarray) -> Heard:
+    """Make samples float32 [n] at 32 kHz ready."""
+    return Heard(log_mel(samples), semitones(samples))
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,8 @@ class Features:
 
     Attributes:
         pooled: [n, 384]: the network's last feature map, averaged over time.
-        texture: [n, 768]: means and standard deviations over time of mel bands and of an early feature map.
+        texture: [n, 852]: means and standard deviations over time of mel bands and of an early feature map, and how
+            much each semitone stands out.
         classes: [n, 527]: AudioSet logits.
     """
 
@@ -33,14 +47,17 @@ class Features:
 
 
 class AudioTower:
-    """Log-mel spectrograms to features, one at a time, so that they do not depend on what else is in the batch."""
+    """Sounds to features, one at a time, so that they do not depend on what else is in the batch."""
 
     def __init__(self, weights: Path) -> None:
         self._session = open_session(weights / "audio.onnx")
 
-    def __call__(self, sounds: Sequence[np.ndarray]) -> Features:
-        """The features of spectrograms float32 [128, frames], averaged over windows by their length."""
-        parts = [self._one(mel) for mel in sounds]
+    def __call__(self, sounds: Sequence[Heard]) -> Features:
+        """The features of sounds, those of spectrograms averaged over windows by their length."""
+        parts = []
+        for sound in sounds:
+            pooled, texture, classes = self._one(sound.mel)
+            parts.append((pooled, np.concatenate([texture, sound.semitones]), classes))
         return Features(*(np.stack(part) for part in zip(*parts, strict=True)))
 
     def _one(self, mel: np.ndarray) -> list[np.ndarray]:

@@ -1,4 +1,5 @@
-"""Log-mel spectrograms as EfficientAT computes them (Schmid et al., ICASSP 2023), in numpy."""
+"""What is heard of a sound: log-mel spectrograms as EfficientAT computes them (Schmid et al., ICASSP 2023), and which
+semitones stand out. In numpy."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["FRAMES_PER_SECOND", "MEL_BANDS", "RATE", "log_mel", "mel_filters", "window"]
+__all__ = ["FRAMES_PER_SECOND", "MEL_BANDS", "RATE", "SEMITONES", "log_mel", "mel_filters", "semitones", "window"]
 
 RATE = 32_000
 MEL_BANDS = 128
@@ -14,6 +15,10 @@ FRAMES_PER_SECOND = 100
 _FFT, _WINDOW, _HOP = 1024, 800, RATE // FRAMES_PER_SECOND
 _TOP = 15_000.0  # Hz
 _CHUNK = 512  # frames transformed at once, which bounds the memory of long sounds
+SEMITONES = 84
+_LOWEST = 55.0  # Hz, the note A1
+_LONG, _LONG_HOP = 8192, 4096  # long windows tell low notes apart
+_AROUND = 6  # semitones on each side that one is compared with
 
 
 @cache
@@ -55,3 +60,29 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
         spectrum = np.fft.rfft(view[first : first + _CHUNK] * taper)
         parts.append(filters @ (spectrum.real**2 + spectrum.imag**2).T.astype(np.float32))
     return (np.log(np.concatenate(parts, axis=1) + np.float32(1e-5)) + np.float32(4.5)) / np.float32(5)
+
+
+@cache
+def _note_filters() -> np.ndarray:
+    """Triangles of one semitone to each side, float32 [84, 4097], each with a sum of one."""
+    notes = 12 * np.log2(np.maximum(np.fft.rfftfreq(_LONG, 1 / RATE), 1.0) / _LOWEST)
+    weights = np.maximum(0.0, 1.0 - np.abs(notes - np.arange(SEMITONES)[:, None]))
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+
+
+def semitones(samples: np.ndarray) -> np.ndarray:
+    """Samples float32 [n] at 32 kHz → how much each of 84 semitones from 55 Hz stands out, float32 [84].
+
+    The mean over time of the logarithm of a semitone's magnitude, less the mean of the octave around it: a piece's key
+    and instruments without its loudness or tone colour.
+    """
+    padded = np.pad(samples, (0, max(0, _LONG - len(samples))))
+    view = np.lib.stride_tricks.sliding_window_view(padded, _LONG)[::_LONG_HOP]
+    taper, filters = np.hanning(_LONG).astype(np.float32), _note_filters()
+    total = np.zeros(SEMITONES, np.float32)
+    for first in range(0, len(view), _CHUNK):
+        magnitudes = np.abs(np.fft.rfft(view[first : first + _CHUNK] * taper)).astype(np.float32)
+        total += np.log(magnitudes @ filters.T + np.float32(1e-3)).sum(0)
+    loud = total / np.float32(len(view))
+    octave = np.ones(2 * _AROUND + 1, np.float32) / np.float32(2 * _AROUND + 1)
+    return np.asarray(loud - np.convolve(np.pad(loud, _AROUND, mode="edge"), octave, "valid"), np.float32)

@@ -14,12 +14,11 @@ from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
 from kilonova.models.mini import space
-from kilonova.models.mini.audio import AudioTower
+from kilonova.models.mini.audio import AudioTower, Heard, hear
 from kilonova.models.mini.audio import Features as AudioFeatures
 from kilonova.models.mini.film import distinct
 from kilonova.models.mini.image import Features as ImageFeatures
 from kilonova.models.mini.image import ImageTower, Squares, squares
-from kilonova.models.mini.mel import log_mel
 from kilonova.models.mini.page import PageReader
 from kilonova.models.mini.session import open_session, weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
@@ -44,7 +43,7 @@ class _Picture:
 class _Film:
     frames: list[Squares]
     weights: np.ndarray
-    mel: np.ndarray | None
+    sound: Heard | None
 
 
 class Mini(EmbeddingModel):
@@ -82,12 +81,12 @@ class Mini(EmbeddingModel):
                     words = self._prompted(ids, Purpose.GENERIC_INDEX) if ids else None
                 return Prepared(_Picture(squares(content.pixels), words), len(words or ()))
             case Audio():
-                return Prepared(log_mel(content.samples), 0)
+                return Prepared(hear(content.samples), 0)
             case Video():
                 rows, weights = distinct(content.frames)
                 frames = [squares(content.frames[row]) for row in rows]
-                mel = log_mel(content.audio.samples) if content.audio is not None else None
-                return Prepared(_Film(frames, weights, mel), 0)
+                sound = hear(content.audio.samples) if content.audio is not None else None
+                return Prepared(_Film(frames, weights, sound), 0)
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         match batch[0].data:
@@ -133,7 +132,7 @@ class Mini(EmbeddingModel):
         starts = np.cumsum([0, *(len(film.frames) for film in films)])
         vectors = []
         for film, start, end in zip(films, starts[:-1], starts[1:], strict=True):
-            heard = self._heads.audio(self._audio([film.mel])) if film.mel is not None else None
+            heard = self._heads.audio(self._audio([film.sound])) if film.sound is not None else None
             vectors.append(space.film_vector(frames[start:end], film.weights, heard))
         return np.concatenate(vectors)
 
