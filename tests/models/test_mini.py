@@ -18,6 +18,7 @@ from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini import space
 from kilonova.models.mini.film import distinct
+from kilonova.models.mini.mel import SEMITONES, semitones
 from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from tests import samples
@@ -136,6 +137,35 @@ def test_words_find_sounds(mini: EmbeddingModel, dimension: int) -> None:
     asked = [cut(vector, dimension) for vector in vectors(mini, texts, Purpose.AUDIO_RETRIEVAL)]
     index = [cut(vector, dimension) for vector in embed(mini, sounds())]
     assert (np.stack(asked) @ np.stack(index).T).argmax(axis=1).tolist() == [0, 1, 2, 1, 2]
+
+
+def tune(notes: list[int], loud: float) -> np.ndarray:
+    """Half a second of each note, counted in semitones from 55 Hz, with three overtones."""
+    time = np.arange(RATE // 2) / RATE
+    tones = [
+        sum(np.sin(2 * np.pi * 55 * 2 ** (note / 12) * part * time) / part for part in (1, 2, 3)) for note in notes
+    ]
+    return (loud * np.concatenate(tones)).astype(np.float32)
+
+
+def test_semitones() -> None:
+    a4 = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
+    assert int(semitones(a4).argmax()) == 36
+    loud, quiet = semitones(tune([12, 19, 24, 28], 0.5)), semitones(tune([12, 19, 24, 28], 0.1))
+    assert np.corrcoef(loud, quiet)[0, 1] > 0.98
+    for silence in (np.zeros(RATE, np.float32), np.zeros(1, np.float32)):
+        assert np.abs(semitones(silence)).max() < 1e-6
+    assert semitones(np.ones(7, np.float32)).shape == (SEMITONES,)
+
+
+def test_ten_seconds_find_their_song(mini: EmbeddingModel) -> None:
+    """Among songs of the same instrument, whose notes alone differ."""
+    rng = np.random.default_rng(0)
+    songs = [tune(list(rng.choice(rng.permutation(36)[:5], 24)), 0.3) for _ in range(12)]
+    index = mini.embed([mini.prepare(Audio(song, RATE), Purpose.GENERIC_INDEX) for song in songs])
+    cuts = [0.4 * song[RATE : RATE + 10 * RATE] + rng.normal(0, 0.002, 10 * RATE).astype(np.float32) for song in songs]
+    found = mini.embed([mini.prepare(Audio(cut, RATE), Purpose.AUDIO_RETRIEVAL) for cut in cuts]) @ index.T
+    assert (found.argmax(1) == np.arange(len(songs))).all()
 
 
 def test_a_film_is_found_by_what_is_seen_and_by_what_is_heard(mini: EmbeddingModel) -> None:

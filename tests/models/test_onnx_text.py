@@ -126,6 +126,13 @@ def test_layers_that_are_not_in_the_file(folder: Path) -> None:
         registry.load(str(folder))
 
 
+def test_no_pooling(folder: Path) -> None:
+    modules = [one for one in json.loads((folder / "modules.json").read_text()) if "Pooling" not in one["type"]]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(Validation, match="no pooling"):
+        registry.load(str(folder))
+
+
 @pytest.mark.parametrize("side", ["input", "output"])
 def test_files_of_other_shapes(folder: Path, side: str) -> None:
     graph = onnx.load(folder / "onnx/model.onnx")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kilonova.media.content import Content, Text
+from kilonova.models import folder
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.ort import open_session
@@ -45,8 +46,6 @@ class OnnxText(EmbeddingModel):
             tokenizers = import_module("tokenizers")
         except ImportError:
             raise Unavailable(f"{path.name} needs tokenizers.", "pip install 'kilonova[onnx]'") from None
-        from kilonova.models import folder
-
         self.card = card
         file, home = folder.onnx_file(path), folder.home(path)
         assert file is not None
@@ -133,6 +132,8 @@ def _pooling(home: Path) -> str:
     kinds = {module["type"].rpartition(".")[2]: module for module in modules}
     if strange := set(kinds) - {"Transformer", "Pooling", "Normalize"}:
         raise Validation(f"{home} has {', '.join(sorted(strange))} behind its transformer, which is not in the file.")
+    if "Pooling" not in kinds:
+        raise Validation(f"{home} has no pooling in modules.json, and its ONNX file gives no {_WHOLE}.")
     facts = json.loads((home / kinds["Pooling"]["path"] / "config.json").read_text(encoding="utf-8"))
     named = {"cls_token": "cls", "mean_tokens": "mean"}
     if not facts.get("include_prompt", True):
