@@ -71,6 +71,7 @@ def debian(work: Path, package: str) -> Path:
         _run("apt-get", "download", "--quiet", package, cwd=archives)
         archive = next(archives.glob(f"{package}_*.deb"))
         part = folder.with_name(f"{package}.part")
+        part.mkdir(parents=True, exist_ok=True)
         _run("dpkg-deb", "--extract", archive.name, str(part.resolve()), cwd=archives)
         part.rename(folder)
     return folder
