@@ -1,6 +1,7 @@
 """EmbeddingGemma 2 at its real size, with random weights: our engine beside a plain loop, and full load.
 
     python benchmarks/gemma2.py                      # texts of 128 and 1,024 tokens, images, sounds
+    python benchmarks/gemma2.py --int8               # our engine with matrices of 8 bits, on a CPU
     python benchmarks/gemma2.py --load 40            # texts up to 8,192 tokens, images and films at once: no failure
 
 Needs torch, torchvision and kilonova[models]; takes a GPU where there is one (bfloat16), else the CPU (float32).
@@ -111,9 +112,9 @@ def plain(home: Path, contents: Sequence[Content], size: int) -> float:
     return len(contents) / (time.perf_counter() - begin)
 
 
-async def ours(home: Path, contents: Sequence[Content]) -> float:
+async def ours(model: str, contents: Sequence[Content]) -> float:
     """Inputs a second through the engine, all at once."""
-    async with Engine(str(home), queue=len(contents) + 1, batch_seconds=600) as engine:
+    async with Engine(model, queue=len(contents) + 1, batch_seconds=600) as engine:
         await engine.ready()
         await asyncio.gather(*(engine.embed(one, INDEX, 768) for one in contents[:8]))
         begin = time.perf_counter()
@@ -121,7 +122,7 @@ async def ours(home: Path, contents: Sequence[Content]) -> float:
         return len(contents) / (time.perf_counter() - begin)
 
 
-def speed(home: Path, layers: int, scale: int, only: str) -> None:
+def speed(home: Path, layers: int, scale: int, only: str, ending: str) -> None:
     """Print both rates for each kind, and what share of the device's peak texts reach."""
     torch, _ = libraries("this benchmark")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
@@ -136,7 +137,7 @@ def speed(home: Path, layers: int, scale: int, only: str) -> None:
         if only not in kind:
             continue
         contents = [new() for _ in range(count * scale)]
-        rates = {"plain": plain(home, contents, 32), "ours": asyncio.run(ours(home, contents))}
+        rates = {"plain": plain(home, contents, 32), "ours": asyncio.run(ours(f"{home}{ending}", contents))}
         # two operations a weight and token, and attention's four a pair of tokens and channel of full attention
         share = rates["ours"] * tokens * (2 * layers + 4 * 4 * tokens * 2048) / peak if peak and tokens else None
         print(json.dumps({"kind": kind, "device": gpu or "cpu", **rates, "share of peak": share}), flush=True)
@@ -185,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=int, default=1, help="times as many inputs; 50 or more on a GPU")
     parser.add_argument("--only", default="", help="kinds whose name has this in it")
+    parser.add_argument("--int8", action="store_true", help="ours in 8 bits, on the CPU")
     parser.add_argument("--load", type=int, default=0, metavar="INPUTS", help="full load instead of speed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -193,7 +195,7 @@ def main() -> None:
         if arguments.load:
             asyncio.run(load(home, arguments.load))
         else:
-            speed(home, layers, arguments.scale, arguments.only)
+            speed(home, layers, arguments.scale, arguments.only, ":int8" if arguments.int8 else "")
 
 
 if __name__ == "__main__":

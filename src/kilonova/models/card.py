@@ -50,6 +50,7 @@ class ModelCard:
         takes_files: it is given images, sounds and films as the files they came in, not decoded.
         mixes: it makes one vector of contents of several kinds together.
         gpu: it runs on a GPU where there is one.
+        int8: its matrices are 8-bit integers, see ``models.int8``.
         memory: what it takes while it runs, in words.
         quality: figures of its quality and whose they are.
         repository: where ``kilonova pull`` finds its files, as ``owner/name``; "" for models that need none.
@@ -72,6 +73,7 @@ class ModelCard:
     takes_files: bool = False
     mixes: bool = False
     gpu: bool = False
+    int8: bool = False
     memory: str = ""
     quality: str = ""
     repository: str = ""

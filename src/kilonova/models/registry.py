@@ -33,7 +33,7 @@ _ELSEWHERE = {
     "bedrock:": "kilonova.models.bedrock",
 }
 _KINDS = "|".join(Modality)
-_ASKED_FOR = re.compile(rf"(.+):((?:{_KINDS})(?:,(?:{_KINDS}))*)")
+_NAME = re.compile(rf"(.+?)(:int8)?(?::((?:{_KINDS})(?:,(?:{_KINDS}))*))?")
 
 
 def names() -> list[str]:
@@ -45,7 +45,7 @@ def names() -> list[str]:
 
 def is_here(name: str) -> bool:
     """Whether a model can be loaded without ``kilonova pull``."""
-    name, _ = _parts(name)
+    name = _parts(name)[0]
     return name in _OWN or folder.is_folder(name) or _address(name) is not None or (_home.models() / name).is_dir()
 
 
@@ -59,22 +59,30 @@ def card(name: str) -> ModelCard:
     """The card of a model.
 
     Args:
-        name: a known one, a folder's path, or the address of a model elsewhere; with ``:text,image`` at its end, only
-            that is loaded and served. The card keeps the model's own id, so what was embedded with and without such
-            an ending is of one space.
+        name: a known one, a folder's path, or the address of a model elsewhere; with ``:int8``, its form in 8 bits,
+            whose vectors are not quite the same, so the id says it; with ``:text,image`` at its end, only that is
+            loaded and served. The card keeps the id without it, for what was embedded with and without such an ending
+            is of one space.
 
     Raises:
         NotFound: no family has that name.
-        Validation: there is no model there, or it does not embed what is asked for.
+        Validation: there is no model there, it does not embed what is asked for, or has no form in 8 bits.
         Unavailable: it is elsewhere and cannot be reached.
     """
-    name, asked_for = _parts(name)
+    name, int8, asked_for = _parts(name)
     if elsewhere := _elsewhere(name):
         found: ModelCard = elsewhere.described(name)
     elif folder.is_folder(name):
         found = folder.described(_path(name))
     else:
         found = _known(name)
+    if int8:
+        if not found.gpu:
+            raise Validation(
+                f"{found.id} has no form in 8 bits here.",
+                "Models that torch runs have one; other servers and ONNX files have theirs or have not.",
+            )
+        found = replace(found, id=f"{found.id}:int8", int8=True, gpu=False, memory="")
     if missing := asked_for - found.modalities:
         raise Validation(f"{found.id} does not embed {', '.join(sorted(missing))}.")
     return replace(found, modalities=asked_for) if asked_for else found
@@ -86,7 +94,7 @@ def require(name: str) -> None:
     Raises:
         Unavailable: it is not on this machine.
     """
-    base, _ = _parts(name)
+    base = _parts(name)[0]
     if base in _PULLED and not is_here(base):
         raise Unavailable(f"{base} is not on this machine.", f"kilonova pull {base}")
 
@@ -99,7 +107,7 @@ def load(name: str) -> EmbeddingModel:
         Unavailable: its weights or libraries are not installed.
     """
     require(name)
-    described, (name, _) = card(name), _parts(name)
+    described, name = card(name), _parts(name)[0]
     if elsewhere := _elsewhere(name):
         model: EmbeddingModel = elsewhere.load(name)
     elif name in _OWN:
@@ -111,10 +119,12 @@ def load(name: str) -> EmbeddingModel:
     return model
 
 
-def _parts(name: str) -> tuple[str, frozenset[Modality]]:
-    """A model's name without its ending, and the modalities of the ending."""
-    found = _ASKED_FOR.fullmatch(name)
-    return (found[1], frozenset(map(Modality, found[2].split(",")))) if found else (name, frozenset())
+def _parts(name: str) -> tuple[str, bool, frozenset[Modality]]:
+    """A model's name without its endings, whether they say 8 bits, and the modalities that they ask for."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return name, False, frozenset()
+    return found[1], bool(found[2]), frozenset(map(Modality, found[3].split(",") if found[3] else ()))
 
 
 def _class(where: str) -> Any:

@@ -1,6 +1,6 @@
 """Models of sentence-transformers in a folder of this machine: text, CLIP-like, or whatever they embed.
 
-Runs in float32 on CPUs and bfloat16 on GPUs. Needs the extra ``models`` and torch.
+Runs in float32 or 8 bits on CPUs and bfloat16 on GPUs. Needs the extra ``models`` and torch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kilonova.media.content import Audio, Content, Encoded, Image, Mixed, Text, 
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.budget import Budget
 from kilonova.models.card import ModelCard, Purpose
+from kilonova.models.int8 import quantize
 from kilonova.models.torch import Memory, libraries
 from kilonova.models.truncation import truncate
 from kilonova.wire.errors import Unavailable, Validation
@@ -38,7 +39,7 @@ class Sentence(EmbeddingModel):
     def __init__(self, path: Path, card: ModelCard) -> None:
         self._torch, sentence_transformers = libraries(path.name)
         self.card = card
-        gpu = self._torch.cuda.is_available()
+        gpu = card.gpu and self._torch.cuda.is_available()
         try:
             self._model: Any = sentence_transformers.SentenceTransformer(
                 str(path),
@@ -51,6 +52,8 @@ class Sentence(EmbeddingModel):
             said = str(error).strip().splitlines()[0]
             raise Unavailable(f"{path.name} cannot be loaded: {said}", "Probably: pip install torchvision.") from None
         self._model.eval()
+        if card.int8:
+            quantize(self._torch, self._model[0])
         self._memory = Memory(self._torch, "cuda" if gpu else "cpu")
         self._budget = Budget(self._memory.free())
         self._moved = partial(sentence_transformers.util.batch_to_device, target_device=self._model.device)
