@@ -145,10 +145,13 @@ def kitchen(options: argparse.Namespace) -> list[Line]:
 
 
 def environment(options: argparse.Namespace) -> list[Line]:
-    """Twenty classes of environmental sounds that no label taught."""
+    """Twenty classes of environmental sounds that no label taught, and Scratch's library."""
     clips = [(audio_data.read(path, 30), label) for path, label in sound_classes.test_clips(options.work)]
     names = {label: (english, chinese) for label, (english, chinese, _) in sound_classes.CLASSES.items()}
-    return _by_name(f"environmental sounds ({len(clips)} clips)", clips, names)
+    lines = _by_name(f"environmental sounds ({len(clips)} clips)", clips, names)
+    paths, names = sound_classes.scratch_clips(options.work)
+    clips = [(audio_data.read(path, 30), label) for path, label in paths]
+    return lines + _by_name(f"Scratch's sounds ({len(clips)} clips, {len(names)} classes)", clips, names)
 
 
 def kinds(options: argparse.Namespace) -> list[Line]:

@@ -31,6 +31,7 @@ MEMBERS = 3  # trainings of the heads that are joined
 AUDIO_ROUNDS = (
     audio_tower.Round(steps=4200, apart=1000, rate=3e-3, favour=3.0),
     audio_tower.Round(steps=1400, apart=0, rate=2e-3, favour=1.5),
+    audio_tower.Round(steps=5000, apart=0, rate=1.5e-3, favour=1.5),
 )
 _FOLDS = (1, 2, 3)  # of kitchen20; the others are only measured with
 #: Languages whose emoji names teach.
@@ -51,8 +52,8 @@ KITCHEN = {
 
 
 #: What the made sounds are.
-MADE = {"speech": ("someone speaking", "有人说话"), "noise": ("noise", "噪声"), "silence": ("silence", "安静无声"),
-        "beep": ("a beep", "哔哔声")}  # fmt: skip
+MADE = {"speech": ("someone speaking", "有人说话"), "noise": ("noise", "噪声"),
+        "silence": ("silence", "没有声音，安静无声"), "beep": ("a beep", "哔哔声")}  # fmt: skip
 _MADE = 240
 
 
@@ -148,7 +149,7 @@ def translations(work: Path, shared: Path, out: Path) -> heads.Words:
     names = [*sources.imagenet_names(work), *sounds]
     names += [text for picture in [*sources.emoji(work), *stamps] for text in picture.captions.get("en", ())]
     found = word_lists.translations(work, word_lists.vocabulary(captions, names))
-    for english, chinese in [*zip(sounds, audio_data.chinese_names(), strict=True), *KITCHEN.values()]:
+    for english, chinese in [*zip(sounds, audio_data.class_phrases("zh"), strict=True), *KITCHEN.values()]:
         found[english] = {**found.get(english, {}), "zh": (chinese,)}
     terms = sorted(
         {term for word, by in found.items() for term in (word, *(one for some in by.values() for one in some))}
@@ -233,7 +234,7 @@ def train_audio(work: Path, shared: Path, out: Path, text: heads.Joined) -> None
     known = torch.tensor([classes.index(label) if label else -1 for label in labels])
     sounds = audio_head.Sounds(torch.from_numpy(found["pooled"]), torch.from_numpy(found["classes"]), known)
     extra = [names([words[index] for words in [*KITCHEN.values(), *MADE.values()]]) for index in (0, 1)]
-    tables = [names(audio_data.class_names(shared)), names(audio_data.chinese_names())]
+    tables = [names(audio_data.class_phrases(language)) for language in ("en", "zh")]
     head = audio_head.train(sounds, tables, extra, AUDIO_HEAD_STEPS, SEED)
     texture = torch.from_numpy(found["texture"]).flatten(0, 1)
     spread = texture.std(0) + 1e-3

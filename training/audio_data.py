@@ -26,8 +26,8 @@ __all__ = [
     "RATE",
     "Bank",
     "bank",
-    "chinese_names",
     "class_names",
+    "class_phrases",
     "coloured",
     "kitchen20",
     "made",
@@ -47,10 +47,17 @@ PACKAGES = {
     "trigger-rally-data": 60, "scorched3d-data": 30, "extremetuxracer-data": 60, "0ad-data": 60, "ufoai-sound": 60,
     "gcompris-qt-data": 60, "searchandrescue-data": 60, "lincity-ng-data": 60, "boswars-data": 30,
     "supertuxkart-data": 40, "endless-sky-data": 30, "redeclipse-data": 30, "flightgear-data-base": 60,
-    "tuxtype-data": 20, "bucklespring-data": 10,
+    "tuxtype-data": 20, "bucklespring-data": 10, "lugaru-data": 40, "triplea": 30, "warmux-data": 40,
+    "xemacs21-basesupport": 10, "castle-game-engine-doc": 30, "naev-data": 40, "cube2-data": 20,
+    "freetennis-common": 20, "csmash-data": 20, "crrcsim-data": 30, "bzflag-data": 20, "micropolis-data": 20,
+    "freeciv-data": 30, "ardentryst": 30, "berusky2-data": 30, "planetblupi-common": 20, "brainparty-data": 30,
+    "gamine-data": 60, "neverball-common": 30, "enigma-data": 30, "marsshooter-data": 30, "hyperrogue-music": 60,
+    "singularity-music": 60, "warzone2100-music": 60, "drascula-music": 30, "fillets-ng-data": 40,
+    "fillets-ng-data-nl": 10, "gcin-voice": 10,
 }  # fmt: skip
 _SHARE = 2_400  # seconds of one package at most, taken evenly over its files
-_SPOKEN = 1_200  # seconds of the two packages that are mostly spoken words
+_SPOKEN = 1_200  # seconds of a package of mostly spoken words
+_VOICES = ("tuxpaint-stamps-default", "ktuberling-data", "fillets-ng-data-nl", "gcin-voice")
 
 
 def read(path: Path, seconds: float) -> np.ndarray:
@@ -146,9 +153,7 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
         sounds: list[np.ndarray] = []
         with ProcessPoolExecutor(2) as pool:
             for package, group in track(groups, "sounds"):
-                left = np.inf if package is None else _SHARE
-                if package in ("tuxpaint-stamps-default", "ktuberling-data"):
-                    left = _SPOKEN
+                left = np.inf if package is None else _SPOKEN if package.startswith(_VOICES) else _SHARE
                 for samples in pool.map(read, *zip(*group, strict=True), chunksize=8):
                     if len(samples) >= RATE // 5 and float(np.abs(samples).max()) > 1e-3:
                         sounds.append((samples.clip(-1, 1) * 32767).astype(np.int16))
@@ -163,9 +168,9 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
         return Bank(found["samples"], found["starts"])
 
 
-def chinese_names() -> list[str]:
-    """The same in Chinese, translated for Kilonova."""
-    return Path(__file__).with_name("sound_names_zh.txt").read_text().splitlines()
+def class_phrases(language: str) -> list[str]:
+    """AudioSet's 527 classes as people would ask for them, "en" or "zh", written for Kilonova."""
+    return Path(__file__).with_name(f"sound_phrases_{language}.txt").read_text().splitlines()
 
 
 def coloured(rng: np.random.Generator, size: int, slope: float) -> np.ndarray:
@@ -175,9 +180,10 @@ def coloured(rng: np.random.Generator, size: int, slope: float) -> np.ndarray:
 
 
 def made(count: int, seed: int) -> Iterator[tuple[np.ndarray, str]]:
-    """Made sounds float32 [n] of five seconds: coloured noise, noise too quiet to be heard, and beeps."""
-    rng, size = np.random.default_rng(seed), 5 * RATE
+    """Made sounds float32 [n] of one to five seconds: coloured noise, noise too quiet to be heard, and beeps."""
+    rng = np.random.default_rng(seed)
     for index in range(count):
+        size = int(RATE * rng.uniform(1, 5))
         label = ("noise", "silence", "beep")[index % 3]
         if label == "beep":
             time = np.arange(size) / RATE

@@ -1,8 +1,9 @@
 """The head that puts sounds into the space of texts.
 
-A sound's vector starts as ConSE (Norouzi et al., ICLR 2014): AudioSet class probabilities times the vectors of the
-class names. A trained part corrects it. What teaches it: the probabilities of the network that was taught by mn04, the
-class names of kitchen20's training folds, and pairs of cuts from the same sound.
+A sound's vector starts as ConSE (Norouzi et al., ICLR 2014): AudioSet class probabilities times the vectors of what
+people call the classes. A trained part corrects it. What teaches it: the probabilities of the network that was taught
+by mn04, the class names of kitchen20's training folds, and pairs of cuts from the same sound. A class counts by how
+much likelier it is than usual: "music", "speech" and "sound effect" are a little likely everywhere.
 """
 
 from __future__ import annotations
@@ -19,25 +20,35 @@ from torch import Tensor, nn
 from kilonova.models.mini.space import SENSE
 from training.heads import PREFIXES, info_nce
 
+_RARITY, _SHARPNESS = 0.75, 1.5  # the powers of a class's usual probability and of its own, in what is taught
+
 __all__ = ["AudioHead", "Sounds", "train"]
 
 
 class AudioHead(nn.Module):
     """Tower features ``pooled`` [n, 384] and ``classes`` [n, 527] → sense [n, 640], of length one."""
 
-    def __init__(self, mean: Tensor, std: Tensor, names: Tensor) -> None:
+    def __init__(self, mean: Tensor, std: Tensor, usual: Tensor, names: Tensor) -> None:
         super().__init__()
-        for name, value in (("mean", mean), ("std", std), ("names", names - names.mean(0)), ("base", names.mean(0))):
+        centred = names - names.mean(0)
+        for name, value in (
+            ("mean", mean),
+            ("std", std),
+            ("usual", usual),
+            ("names", centred),
+            ("base", names.mean(0)),
+        ):
             self.register_buffer(name, value)
-        self.power = nn.Parameter(torch.tensor(0.0))
+        self.power, self.rarity = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(_RARITY))
         self.first, self.norm = nn.Linear(len(mean), 512), nn.LayerNorm(512)
         self.second = nn.Linear(512, SENSE)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
     def conse(self, classes: Tensor) -> Tensor:
-        """Class probabilities, sharpened and scaled to a sum of one, times the vectors of the names."""
-        weights = F.softmax(F.logsigmoid(classes) * (1 + F.softplus(self.power)), dim=1)
+        """Class probabilities beside their usual ones, sharpened, with a sum of one, times the vectors of the names."""
+        unusual = F.logsigmoid(classes) - self.rarity * self.usual
+        weights = F.softmax(unusual * (1 + F.softplus(self.power)), dim=1)
         return weights @ self.names + self.base
 
     def forward(self, pooled: Tensor, classes: Tensor) -> Tensor:
@@ -75,7 +86,7 @@ def train(sounds: Sounds, names: list[Tensor], extra: list[Tensor], steps: int, 
 
     Args:
         sounds: what to learn from.
-        names: sense [527, 640] of AudioSet's class names, once for each language.
+        names: sense [527, 640] of what AudioSet's classes are called, once for each language.
         extra: sense [k, 640] of the k labels' names, once for each language.
         steps: how many batches.
         seed: of everything random.
@@ -83,7 +94,8 @@ def train(sounds: Sounds, names: list[Tensor], extra: list[Tensor], steps: int, 
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     joined = torch.cat([sounds.pooled, sounds.classes], 2).flatten(0, 1)
-    head = AudioHead(joined.mean(0), joined.std(0) + 1e-2, torch.stack(names).mean(0))
+    usual = torch.sigmoid(sounds.classes).mean((0, 1)).log()
+    head = AudioHead(joined.mean(0), joined.std(0) + 1e-2, usual, torch.stack(names).mean(0))
     scale = nn.Parameter(torch.tensor(math.log(20.0)))
     optimizer = torch.optim.AdamW([*head.parameters(), scale], lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
@@ -95,10 +107,10 @@ def train(sounds: Sounds, names: list[Tensor], extra: list[Tensor], steps: int, 
         )
         both = [head(sounds.pooled[rows, cut], sounds.classes[rows, cut]) for cut in (0, 1)]
         factor = scale.exp().clamp(max=100)
-        shares = torch.sigmoid(sounds.classes[rows, 0]) ** 2
+        shares = F.softmax(_SHARPNESS * (F.logsigmoid(sounds.classes[rows, 0]) - _RARITY * usual), dim=1)
         vectors, labels, loss = both[0][384:], sounds.labels[rows[384:]], torch.zeros(())
         for plain, own in zip(names, extra, strict=True):
-            loss = loss + _against(both[0], plain, shares / shares.sum(1, keepdim=True), factor)
+            loss = loss + _against(both[0], plain, shares, factor)
             wanted = F.one_hot(labels, len(own) + len(plain)).float()
             loss = loss + 0.5 * _against(vectors, torch.cat([own, plain]), wanted, factor)
         loss = loss + 0.3 * info_nce(both[0][:384], both[1][:384], 20.0)

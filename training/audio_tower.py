@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from onnx import TensorProto
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from kilonova.models.mini.mel import FRAMES_PER_SECOND, mel_filters, window
 from training.audio_data import RATE, Bank, coloured
@@ -122,7 +124,7 @@ class _Teacher:
         names = [name for name, _ in _HINTS]
         model.graph.output.extend(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         self._names = [*names, "logits"]
 
@@ -175,6 +177,19 @@ def _sounds(bank: Bank, batch: int, favoured: int, favour: float, rng: np.random
         yield rows.clip(-1, 1)
 
 
+class _Lessons(IterableDataset[tuple[Tensor, list[Tensor]]]):
+    """Endless log-mel batches with what the teacher says to them; made by a process of its own."""
+
+    def __init__(self, teacher: Path, sounds: Iterator[np.ndarray]) -> None:
+        self._teacher, self._sounds = teacher, sounds
+
+    def __iter__(self) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        mel, teach = LogMel(), _Teacher(self._teacher)
+        for rows in self._sounds:
+            inputs = mel(torch.from_numpy(rows))
+            yield inputs, teach(inputs)
+
+
 @dataclass(frozen=True)
 class Round:
     """A part of the training: how many batches, how many of them stage by stage, and how often the first sounds
@@ -202,7 +217,6 @@ def distil(
     """
     torch.manual_seed(seed)
     student = Student().to(memory_format=torch.channels_last)
-    mel, teach = LogMel(), _Teacher(teacher)
     kept.mkdir(parents=True, exist_ok=True)
     for number, plan in enumerate(rounds):
         place = kept / f"student-{number}.pt"
@@ -210,12 +224,12 @@ def distil(
             student.load_state_dict(torch.load(place, weights_only=True))
             continue
         sounds = _sounds(bank, batch, favoured, plan.favour, np.random.default_rng(seed + number))
-        _train(student, mel, teach, plan, sounds)
+        _train(student, plan, DataLoader(_Lessons(teacher, sounds), batch_size=None, num_workers=1))
         torch.save(student.state_dict(), place)
     return student.eval()
 
 
-def _train(student: Student, mel: LogMel, teach: _Teacher, plan: Round, sounds: Iterator[np.ndarray]) -> None:
+def _train(student: Student, plan: Round, lessons: DataLoader[tuple[Tensor, list[Tensor]]]) -> None:
     optimizer = torch.optim.AdamW(student.parameters(), lr=plan.rate, weight_decay=1e-4)
 
     def factor(step: int) -> float:
@@ -224,13 +238,10 @@ def _train(student: Student, mel: LogMel, teach: _Teacher, plan: Round, sounds: 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     scales: list[Tensor] = []
     student.train()
-    for step in range(1, plan.steps + 1):
-        with torch.no_grad():
-            inputs = mel(torch.from_numpy(next(sounds))).to(memory_format=torch.channels_last)
-            *hints, logits = teach(inputs)
-            if not scales:
-                scales = [hint.std((0, 2, 3)).clamp(min=0.05) for hint in hints]
-        losses, state = [], inputs
+    for step, (inputs, (*hints, logits)) in enumerate(islice(lessons, plan.steps), start=1):
+        if not scales:
+            scales = [hint.std((0, 2, 3)).clamp(min=0.05) for hint in hints]
+        losses, state = [], inputs.to(memory_format=torch.channels_last)
         for part, hint, scale in zip(student.parts(), hints, scales, strict=True):
             found = part(state)
             losses.append(((found - hint) / scale[:, None, None]).square().mean())

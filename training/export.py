@@ -137,9 +137,9 @@ def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
     power = np.float32(1 + np.log1p(np.exp(head.power.item())))
     # log sigmoid(x) = -softplus(-x)
     logs = graph.node("Softplus", [graph.node("Neg", ["classes"], "negative")], "logs")
-    weights = graph.node(
-        "Softmax", [graph.node("Mul", [logs, graph.constant("power", -power)], "sharp")], "weights", axis=1
-    )
+    sharp = graph.node("Mul", [logs, graph.constant("power", -power)], "sharp")
+    usual = graph.constant("usual", -power * np.float32(head.rarity.item()) * _array(head.usual))
+    weights = graph.node("Softmax", [graph.node("Add", [sharp, usual], "unusual")], "weights", axis=1)
     names = graph.node("MatMul", [weights, graph.int8("names", _array(head.names), 1)], "named")
     conse = graph.node("Add", [names, graph.constant("base", _array(head.base))], "conse")
     _unit(graph, "sense", graph.node("Add", [conse, correction], "sum"))

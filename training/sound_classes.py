@@ -1,4 +1,5 @@
-"""Recordings of known kinds that are only ever measured with: twenty classes of environmental sounds.
+"""Recordings of known kinds that are only ever measured with: twenty classes of environmental sounds, and the library
+of a programming language for children, of which training hears nothing.
 
 The games that they come from name their files by what is heard. Of every class at most eight clips are held out, by
 the hash of their names; the others may teach, but nothing tells the training what they are.
@@ -15,7 +16,7 @@ from pathlib import Path
 from training.sources import debian
 from training.unpack import SUFFIXES, unpack_sounds
 
-__all__ = ["CLASSES", "TEST_PACKAGES", "test_clips"]
+__all__ = ["CLASSES", "TEST_PACKAGES", "scratch_clips", "test_clips"]
 
 TEST_PACKAGES = ("0ad-data", "ufoai-sound", "searchandrescue-data", "lincity-ng-data")
 #: English and Chinese as people would ask for it, and what the paths of the recordings look like.
@@ -42,6 +43,48 @@ CLASSES = {
     "train": ("a train", "火车", r"RailTrain"),
 }  # fmt: skip
 _MOST = 8
+# What is heard in English and Chinese, and its files.
+_SCRATCH = {
+    "a bird": ("鸟叫", "Bird"),
+    "a cat": ("猫叫", "Cat Kitten Meow"),
+    "crickets chirping": ("蟋蟀叫", "Cricket Crickets"),
+    "a dog barking": ("狗叫声", "Dog1 Dog2"),
+    "a duck": ("鸭子叫", "Duck"),
+    "a goose": ("鹅叫", "Goose"),
+    "a horse": ("马叫", "Horse"),
+    "a horse galloping": ("马奔跑", "HorseGallop"),
+    "an owl": ("猫头鹰", "Owl"),
+    "a rooster crowing": ("公鸡打鸣", "Rooster"),
+    "a wolf howling": ("狼嚎", "WolfHowl"),
+    "a church bell": ("教堂的钟声", "BellToll"),
+    "bubbles": ("水泡", "Bubbles"),
+    "a car passing by": ("汽车开过", "CarPassing"),
+    "a door closing": ("关门", "DoorClose"),
+    "a creaking door": ("门吱嘎响", "DoorCreak"),
+    "a motorcycle": ("摩托车", "MotorcyclePassing"),
+    "a sewing machine": ("缝纫机", "SewingMachine"),
+    "typing on a keyboard": ("敲键盘", "Typing"),
+    "a drop of water": ("滴水", "WaterDrop"),
+    "running water": ("流水声", "WaterRunning Ripples"),
+    "a crying baby": ("婴儿哭", "BabyCry"),
+    "coughing": ("咳嗽", "Cough-female Cough-male"),
+    "snapping fingers": ("打响指", "FingerSnap"),
+    "footsteps": ("脚步声", "Footsteps-1 Footsteps-2"),
+    "people laughing": ("笑声", "Laugh-female Laugh-male1 Laugh-male2 Laugh-male3"),
+    "people at a party": ("聚会上的人声", "PartyNoise"),
+    "someone screaming": ("尖叫", "Scream-female Scream-male1 Scream-male2"),
+    "slurping": ("吸溜着喝", "Slurp"),
+    "a sneeze": ("打喷嚏", "Sneeze-female Sneeze-male"),
+    "a didgeridoo": ("迪吉里杜管", "Dijjeridoo"),
+    "a guitar": ("吉他", "GuitarStrum"),
+    "a trumpet": ("小号", "Trumpet1 Trumpet2"),
+    "a gong": ("锣", "Gong"),
+    "clapping hands": ("拍手", "HandClap"),
+    "a cymbal": ("钹", "CymbalCrash RideCymbal"),
+    "a shaker": ("沙锤", "Shaker"),
+    "beatboxing": ("口技", "BeatBox1 BeatBox2"),
+    "a woman singing": ("女人唱歌", "Singer1 Singer2"),
+}
 
 
 @lru_cache
@@ -62,3 +105,10 @@ def test_clips(work: Path) -> tuple[tuple[Path, str], ...]:
         for label in CLASSES
         for path in sorted(found[label], key=lambda path: (zlib.crc32(path.name.encode()), path.name))[:_MOST]
     )
+
+
+def scratch_clips(work: Path) -> tuple[list[tuple[Path, str]], dict[str, tuple[str, str]]]:
+    """The recordings of Scratch 1.4 and their classes, and what the classes are called in English and Chinese."""
+    of = {stem: english for english, (_, stems) in _SCRATCH.items() for stem in stems.split()}
+    found = [(path, of[path.stem]) for path in sorted(debian(work, "scratch").rglob("*")) if path.stem in of]
+    return found, {english: (english, chinese) for english, (chinese, _) in _SCRATCH.items()}

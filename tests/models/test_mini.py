@@ -17,8 +17,9 @@ from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini import space
+from kilonova.models.mini.audio import AudioTower, hear
 from kilonova.models.mini.film import distinct
-from kilonova.models.mini.mel import SEMITONES, semitones
+from kilonova.models.mini.mel import SEMITONES, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from tests import samples
@@ -156,6 +157,21 @@ def test_semitones() -> None:
     for silence in (np.zeros(RATE, np.float32), np.zeros(1, np.float32)):
         assert np.abs(semitones(silence)).max() < 1e-6
     assert semitones(np.ones(7, np.float32)).shape == (SEMITONES,)
+
+
+def test_a_short_sound_is_heard_as_within_silence() -> None:
+    tower = AudioTower(weights_folder())
+    bang = tune([12, 24], 0.3) * np.hanning(RATE).astype(np.float32)
+    silence = np.zeros(3 * RATE // 2, np.float32)
+    found = tower([hear(bang), hear(np.concatenate([silence, bang, silence]))])
+    assert np.abs(found.classes[0] - found.classes[1]).max() < 0.05 * np.abs(found.classes).max()
+    assert np.abs(found.pooled[0] - found.pooled[1]).max() < 0.05 * found.pooled.max()
+    level = found.texture[:, :128].mean(1)  # of mel bands: the silence around is not the sound's
+    assert level[0] > level[1] + 0.2
+
+
+def test_silence_in_a_spectrogram() -> None:
+    assert np.allclose(log_mel(np.zeros(RATE, np.float32)), SILENCE)
 
 
 def test_ten_seconds_find_their_song(mini: EmbeddingModel) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from kilonova.models.mini.mel import FRAMES_PER_SECOND, log_mel, semitones
+from kilonova.models.mini.mel import FRAMES_PER_SECOND, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import open_session
 
 __all__ = ["AudioTower", "Features", "Heard", "hear"]
 
 _WINDOW = 10 * FRAMES_PER_SECOND
 _LEAST = FRAMES_PER_SECOND  # a last window shorter than a second is read together with the one before it
+# What is shorter is put into silence: the network learned from windows of that length (training/README.md).
+_WHOLE = 4 * FRAMES_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,21 @@ class AudioTower:
 
     def _one(self, mel: np.ndarray) -> list[np.ndarray]:
         total = mel.shape[1]
+        if total < _WHOLE:
+            missing = _WHOLE - total
+            around = ((0, 0), (missing // 2, missing - missing // 2))
+            pooled, _, classes = self._run(np.pad(mel, around, constant_values=SILENCE))
+            return [pooled, self._run(mel)[1], classes]  # silence has no texture of the sound's
         starts = [start for start in range(0, total, _WINDOW) if start == 0 or total - start >= _LEAST]
         ends = [*starts[1:], total]
         sums: list[np.ndarray] = []
         for start, end in zip(starts, ends, strict=True):
-            found = self._session.run(["pooled", "texture", "classes"], {"log_mel": mel[None, None, :, start:end]})
             share = np.float32((end - start) / total)
-            weighted = [share * value[0] for value in found]
+            weighted = [share * value for value in self._run(mel[:, start:end])]
             sums = weighted if not sums else [a + b for a, b in zip(sums, weighted, strict=True)]
         return sums
+
+    def _run(self, mel: np.ndarray) -> list[np.ndarray]:
+        """``pooled``, ``texture`` and ``classes`` of one window."""
+        found = self._session.run(["pooled", "texture", "classes"], {"log_mel": mel[None, None]})
+        return [np.asarray(value)[0] for value in found]

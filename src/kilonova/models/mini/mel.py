@@ -7,7 +7,17 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["FRAMES_PER_SECOND", "MEL_BANDS", "RATE", "SEMITONES", "log_mel", "mel_filters", "semitones", "window"]
+__all__ = [
+    "FRAMES_PER_SECOND",
+    "MEL_BANDS",
+    "RATE",
+    "SEMITONES",
+    "SILENCE",
+    "log_mel",
+    "mel_filters",
+    "semitones",
+    "window",
+]
 
 RATE = 32_000
 MEL_BANDS = 128
@@ -59,7 +69,15 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     for first in range(0, count, _CHUNK):
         spectrum = np.fft.rfft(view[first : first + _CHUNK] * taper)
         parts.append(filters @ (spectrum.real**2 + spectrum.imag**2).T.astype(np.float32))
-    return (np.log(np.concatenate(parts, axis=1) + np.float32(1e-5)) + np.float32(4.5)) / np.float32(5)
+    return _scaled(np.concatenate(parts, axis=1))
+
+
+def _scaled(mel: np.ndarray) -> np.ndarray:
+    return (np.log(mel + np.float32(1e-5)) + np.float32(4.5)) / np.float32(5)
+
+
+#: What ``log_mel`` says of silence.
+SILENCE = float(_scaled(np.zeros(1, np.float32))[0])
 
 
 @cache
