@@ -36,7 +36,7 @@ from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.space import unit
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
-from training import audio_data, questions, sound_classes, sources
+from training import audio_data, own_sound, questions, sound_classes, sources
 
 _CACHE = 1 << 30  # bytes of vectors: those of the largest part
 QUESTIONS = Path(__file__).with_name("page_questions.tsv")
@@ -212,27 +212,10 @@ def songs(options: argparse.Namespace) -> list[Line]:
     cuts = []
     for track in tracks:
         start = int(rng.integers(20 * audio_data.RATE))
-        cuts.append(_mp3(track[start : start + 10 * audio_data.RATE]))
+        cuts.append(own_sound.at_64_kbit(track[start : start + 10 * audio_data.RATE]))
     queries = embed(model, [Audio(cut, audio_data.RATE) for cut in cuts], Purpose.AUDIO_RETRIEVAL)
     index = embed(model, [Audio(track, audio_data.RATE) for track in tracks], Purpose.GENERIC_INDEX)
     return _copies(f"song among {len(tracks)}", queries, index)
-
-
-def _mp3(samples: np.ndarray) -> np.ndarray:
-    """The samples after MP3 at 64 kbit/s."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp3") as out:
-        stream = out.add_stream("mp3", rate=audio_data.RATE, layout="mono", bit_rate=64_000)
-        whole = (samples.clip(-1, 1) * 32767).astype(np.int16)[None]
-        frame = av.AudioFrame.from_ndarray(whole, format="s16", layout="mono")
-        frame.sample_rate = audio_data.RATE
-        resampler = av.AudioResampler(stream.format, "mono", audio_data.RATE, stream.codec_context.frame_size or 1152)
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-            out.mux(stream.encode(piece))
-        out.mux(stream.encode(None))
-    path = Path("/tmp/kilonova-cut.mp3")
-    path.write_bytes(buffer.getvalue())
-    return audio_data.read(path, 30)
 
 
 def copies(options: argparse.Namespace) -> list[Line]:

@@ -18,15 +18,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kilonova.models.mini.mel import SEMITONES
 from kilonova.models.mini.space import SHARED
-from training import audio_data, audio_head, audio_tower, export, heads, image_towers, questions, sources, text_tower
+from training import (
+    audio_data,
+    audio_head,
+    audio_tower,
+    export,
+    heads,
+    image_towers,
+    own_sound,
+    questions,
+    sources,
+    text_tower,
+)
 from training import words as word_lists
 from training.features import Change, cached, cropped, image_features, mirrored, sound_features, text_features
 
 SEED = 1
 HEAD_STEPS, AUDIO_HEAD_STEPS = 1600, 700
-SEMITONE_WEIGHT = 2.0  # times what another number of a sound's texture does
 MEMBERS = 3  # trainings of the heads that are joined
 AUDIO_ROUNDS = (
     audio_tower.Round(steps=4200, apart=1000, rate=3e-3, favour=3.0),
@@ -236,10 +245,10 @@ def train_audio(work: Path, shared: Path, out: Path, text: heads.Joined) -> None
     extra = [names([words[index] for words in [*KITCHEN.values(), *MADE.values()]]) for index in (0, 1)]
     tables = [names(audio_data.class_phrases(language)) for language in ("en", "zh")]
     head = audio_head.train(sounds, tables, extra, AUDIO_HEAD_STEPS, SEED)
-    texture = torch.from_numpy(found["texture"]).flatten(0, 1)
-    spread = texture.std(0) + 1e-3
-    spread[-SEMITONES:] /= SEMITONE_WEIGHT
-    onnx.save(export.audio_head(head, texture.mean(0), spread), out / "audio_head.onnx")
+    texture = found["texture"].reshape(-1, found["texture"].shape[2])
+    mean, spread = texture.mean(0), texture.std(0) + np.float32(1e-3)
+    pieces = cached(work / "features", "pieces", own_sound.PIECES, lambda: own_sound.heard(work, out))
+    onnx.save(export.audio_head(head, mean, spread, own_sound.projection(spread, pieces)), out / "audio_head.onnx")
 
 
 if __name__ == "__main__":

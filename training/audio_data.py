@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "class_names",
     "class_phrases",
     "coloured",
+    "files",
     "kitchen20",
     "made",
     "read",
@@ -60,12 +62,12 @@ _SPOKEN = 1_200  # seconds of a package of mostly spoken words
 _VOICES = ("tuxpaint-stamps-default", "ktuberling-data", "fillets-ng-data-nl", "gcin-voice")
 
 
-def read(path: Path, seconds: float) -> np.ndarray:
+def read(file: Path | BinaryIO, seconds: float) -> np.ndarray:
     """The first seconds of a file as float32 mono at ``RATE``; empty when it has no sound that can be read."""
     resampler = av.AudioResampler("flt", "mono", RATE)
     parts, count = [], 0
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(file) if isinstance(file, Path) else file, "r", metadata_errors="ignore") as container:
             for frame in container.decode(audio=0):
                 for piece in resampler.resample(frame):
                     parts.append(piece.to_ndarray()[0])
@@ -73,7 +75,7 @@ def read(path: Path, seconds: float) -> np.ndarray:
                 if count >= seconds * RATE:
                     break
     except (av.FFmpegError, IndexError, ValueError) as error:
-        print(f"{path}: {error}")  # games ship odd files; the bank does not need every one
+        print(f"{file}: {error}")  # games ship odd files; the bank does not need every one
     return np.concatenate(parts)[: int(seconds * RATE)] if parts else np.zeros(0, np.float32)
 
 
@@ -100,7 +102,8 @@ def kitchen20(shared: Path, folds: Sequence[int]) -> Iterator[tuple[Path, str]]:
             yield shared / "kitchen20/audio" / name, label
 
 
-def _files(work: Path, package: str) -> list[Path]:
+def files(work: Path, package: str) -> list[Path]:
+    """The recordings of a package that may teach, in a fixed random order."""
     root = debian(work, package)
     unpack_sounds(root)
     held_out = {path for path, _ in test_clips(work)} if package in TEST_PACKAGES else frozenset()
@@ -148,7 +151,7 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
         jobs = [(path, 10.0) for path, _ in kitchen20(shared, folds)] + [(path, 10.0) for path in speech(work)]
         groups: list[tuple[str | None, list[tuple[Path, float]]]] = [(None, jobs)]
         groups += [
-            (package, [(path, float(limit)) for path in _files(work, package)]) for package, limit in PACKAGES.items()
+            (package, [(path, float(limit)) for path in files(work, package)]) for package, limit in PACKAGES.items()
         ]
         sounds: list[np.ndarray] = []
         with ProcessPoolExecutor(2) as pool:

@@ -121,13 +121,13 @@ def _image_member(graph: Graph, name: str, head: ImageHead, standard: str, token
     return _unit(graph, f"{name}unit", graph.node("Add", [seen, named], f"{name}sum"))
 
 
-def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
+def audio_head(head: AudioHead, mean: np.ndarray, std: np.ndarray, own: np.ndarray) -> onnx.ModelProto:
     """``pooled`` [n, 384], ``texture`` [n, 852] and ``classes`` [n, 527] → ``sense`` [n, 640] and ``own`` [n, 1024].
 
     Args:
         head: the trained part.
-        mean: of textures, [852]; the sound's own numbers are its standardised texture, filled with zeros.
-        std: likewise; halved, where a number shall count twice.
+        mean, std: of textures, [852].
+        own: float32 [852, 852], from standardised textures to a sound's own numbers, which are filled with zeros.
     """
     graph = Graph()
     joined = graph.node("Concat", ["pooled", "classes"], "joined", axis=1)
@@ -143,8 +143,10 @@ def audio_head(head: AudioHead, mean: Tensor, std: Tensor) -> onnx.ModelProto:
     names = graph.node("MatMul", [weights, graph.int8("names", _array(head.names), 1)], "named")
     conse = graph.node("Add", [names, graph.constant("base", _array(head.base))], "conse")
     _unit(graph, "sense", graph.node("Add", [conse, correction], "sum"))
-    own = _unit(graph, "own.unit", _standard(graph, "own", "texture", _array(mean), _array(std)))
-    graph.node("Pad", [own, graph.constant("own.pads", np.array([0, 0, 0, OWN - len(mean)]))], "own")
+    texture = _standard(graph, "own", "texture", mean, std)
+    product = graph.node("MatMul", [texture, graph.int8("own.weight", own, 1)], "own.product")
+    pads = graph.constant("own.pads", np.array([0, 0, 0, OWN - len(mean)]))
+    graph.node("Pad", [_unit(graph, "own.unit", product), pads], "own")
     return graph.model(
         "kilonova-mini-audio-head",
         {

@@ -15,7 +15,8 @@ __all__ = ["AudioTower", "Features", "Heard", "hear"]
 
 _WINDOW = 10 * FRAMES_PER_SECOND
 _LEAST = FRAMES_PER_SECOND  # a last window shorter than a second is read together with the one before it
-# What is shorter is put into silence: the network learned from windows of that length (training/README.md).
+# What is shorter is heard twice, by itself and within silence: the network learned from windows of that length, but a
+# choir that silence cuts short is an effect to it (training/README.md).
 _WHOLE = 4 * FRAMES_PER_SECOND
 
 
@@ -67,8 +68,8 @@ class AudioTower:
         if total < _WHOLE:
             missing = _WHOLE - total
             around = ((0, 0), (missing // 2, missing - missing // 2))
-            pooled, _, classes = self._run(np.pad(mel, around, constant_values=SILENCE))
-            return [pooled, self._run(mel)[1], classes]  # silence has no texture of the sound's
+            (pooled, texture, classes), padded = self._run(mel), self._run(np.pad(mel, around, constant_values=SILENCE))
+            return [(pooled + padded[0]) / 2, texture, (classes + padded[2]) / 2]  # texture is of the sound alone
         starts = [start for start in range(0, total, _WINDOW) if start == 0 or total - start >= _LEAST]
         ends = [*starts[1:], total]
         sums: list[np.ndarray] = []

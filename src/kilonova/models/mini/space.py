@@ -45,10 +45,10 @@ _GAINS = MappingProxyType(
         Purpose.DOCUMENT_RETRIEVAL: (0.15, 0.989),
     }
 )
-# The share of length that an image's or a sound's own 1,024 numbers have of the whole vector.
-_OWN_SHARE = 0.5
+# The share of length that an image's and a sound's own 1,024 numbers have of the whole vector.
+_OWN_SHARES = (0.5, 0.7)
 # The weight of a page's looks beside its words, and of a film's sound beside its frames.
-_PAGE_LOOKS, _FILM_SOUND = np.float32(0.4), np.float32(0.6)
+_PAGE_LOOKS, _FILM_SOUND = np.float32(0.4), np.float32(0.73)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -80,10 +80,10 @@ def seen_or_heard(sense: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
         own: [n, 1024], of length one.
         place: whose numbers ``own`` are.
     """
-    vectors = np.zeros((len(sense), DIMENSION), np.float32)
-    _groups(vectors)[:, :, :_SENSES] = np.float32(np.sqrt(1 - _OWN_SHARE**2)) * sense.reshape(len(sense), -1, _SENSES)
+    vectors, share = np.zeros((len(sense), DIMENSION), np.float32), _OWN_SHARES[place]
+    _groups(vectors)[:, :, :_SENSES] = np.float32(np.sqrt(1 - share**2)) * sense.reshape(len(sense), -1, _SENSES)
     start = SHARED + place * OWN
-    vectors[:, start : start + OWN] = np.float32(_OWN_SHARE) * own
+    vectors[:, start : start + OWN] = np.float32(share) * own
     return vectors
 
 
