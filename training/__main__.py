@@ -36,7 +36,7 @@ from training.features import Change, cached, cropped, image_features, mirrored,
 
 SEED = 1
 HEAD_STEPS, AUDIO_HEAD_STEPS = 1600, 700
-MEMBERS = 3  # trainings of the heads that are joined
+MEMBERS = 5  # trainings of the heads that are joined
 AUDIO_ROUNDS = (
     audio_tower.Round(steps=4200, apart=1000, rate=3e-3, favour=3.0),
     audio_tower.Round(steps=1400, apart=0, rate=2e-3, favour=1.5),
@@ -202,7 +202,8 @@ def main() -> None:
     groups = [
         group(work, out, captions, "flickr8k", sources.flickr8k(shared), 768),
         group(work, out, captions, "stamps", sources.stamps(work), 160),
-        group(work, out, captions, "emoji", sources.emoji(work), 80),
+        group(work, out, captions, "emoji", sources.emoji(work), 160),
+        group(work, out, captions, "words-in-pictures", sources.words_in_pictures(work), 48),
         group(work, out, captions, "clipart", sources.clipart(work), 96),
     ]
     tables = captions.tables()

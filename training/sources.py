@@ -21,7 +21,7 @@ from pathlib import Path
 from rich import print as say
 
 __all__ = ["LANGUAGES", "Picture", "clipart", "debian", "emoji", "flickr8k", "imagenet_names", "npm",
-           "stamps", "wheel"]  # fmt: skip
+           "stamps", "wheel", "words_in_pictures"]  # fmt: skip
 
 #: Languages whose captions are used, of those that the sources have; codes as in CLDR.
 LANGUAGES = (
@@ -57,10 +57,15 @@ def wheel(work: Path, requirement: str) -> Path:
 
 def npm(work: Path, package: str) -> Path:
     """A package of npm as it is packed, downloaded once; ``name@version``."""
-    place = work / "npm" / f"{package.replace('@', '-')}.tgz"
+    place = work / "npm" / f"{_plain(package)}.tgz"
     if not place.is_file():
         _run("npm", "pack", "--silent", package, cwd=place.parent)
     return place
+
+
+def _plain(package: str) -> str:
+    """What ``npm pack`` calls the file of a package."""
+    return package.removeprefix("@").replace("/", "-").replace("@", "-")
 
 
 def debian(work: Path, package: str) -> Path:
@@ -122,13 +127,62 @@ def stamps(work: Path) -> list[Picture]:
 
 
 def emoji(work: Path) -> list[Picture]:
-    """Noto's colour emoji with the names and keywords that CLDR gives them; all of them may teach."""
+    """Emoji as three teams draw them, with the names and keywords that CLDR gives them; all of them may teach."""
     names: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for language, table in _annotations(work):
         for character, entry in table.items():
             if "tts" in entry:
                 names[character][language] = (entry["tts"][0], ", ".join(entry.get("default", entry["tts"])))
-    return [Picture(path, names[chr(int(path.stem, 16))], "train") for path in _glyphs(work, sorted(names))]
+    # by code points in hexadecimal, without the selector of colour
+    known = {"-".join(f"{ord(point):x}" for point in character if point != "\ufe0f"): character for character in names}
+    paths = _glyphs(work, sorted(names))
+    paths += [path for package, folder in _DRAWINGS for path in _files(work, package, folder)]
+    shown = {path: known.get(path.stem.replace("-fe0f", "").lstrip("0")) for path in paths}
+    return [Picture(path, names[character], "train") for path, character in shown.items() if character]
+
+
+# Packages of npm with a picture for each emoji, named by its code points, and the folder where they lie.
+_DRAWINGS = (("@lobehub/fluent-emoji-3d@1.1.0", "assets"), ("emoji-datasource-twitter@16.0.0", "img/twitter/64"))
+
+
+def _files(work: Path, package: str, folder: str) -> list[Path]:
+    root = work / "npm" / _plain(package)
+    if not root.is_dir():
+        part = root.with_name(f"{root.name}.part")
+        with tarfile.open(npm(work, package)) as archive:
+            archive.extractall(part, filter="data")
+        part.rename(root)
+    return sorted((root / "package" / folder).iterdir())
+
+
+def words_in_pictures(work: Path) -> list[Picture]:
+    """art4apps' drawings of 579 words as eduActiv8 has them, in nine languages; all of them may teach."""
+    root = debian(work, "pysiogame") / "usr/share/games/pysiogame"
+    tables = {language: _word_lists(root / "i18n/custom" / file) for language, file in _WORD_LISTS.items()}
+    found = []
+    for group, english in tables["en"].items():
+        for row, word in enumerate(english):
+            path = root / f"res/images/art4apps/{group.removeprefix('a4a_')}/{word.replace(' ', '_')}.jpg"
+            captions: dict[str, tuple[str, ...]] = {
+                language: (table[group][row],) for language, table in tables.items() if table[group][row]
+            }
+            if path.is_file():
+                found.append(Picture(path, captions, "train"))
+    return found
+
+
+_WORD_LISTS = {"en": "a4a_words.py"} | {
+    language: f"a4a_py/{language}.py" for language in ("de", "fr", "es", "it", "pt", "ru", "pl", "uk")
+}
+
+
+def _word_lists(file: Path) -> dict[str, list[str]]:
+    """What is assigned to the keys of ``d`` in a file of literals."""
+    return {
+        ast.literal_eval(node.targets[0].slice): ast.literal_eval(node.value)
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)
+    }
 
 
 def _annotations(work: Path) -> Iterator[tuple[str, dict[str, dict[str, list[str]]]]]:
