@@ -14,7 +14,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import av
@@ -140,17 +140,22 @@ def _e5(tokenizer: SentencePieceProcessor, tower: TextTower, found: Sequence[tup
 
 def kitchen(options: argparse.Namespace) -> list[Line]:
     """kitchen20's fold 4 by class name among its 20 classes."""
-    clips = [(audio_data.read(path, 30), label) for path, label in audio_data.kitchen20(options.shared, (4,))]
+    clips = _read(audio_data.kitchen20(options.shared, (4,)))
     return _by_name("kitchen20 fold 4", clips, {label: (KITCHEN_EN[label], KITCHEN_ZH[label]) for label in KITCHEN_EN})
+
+
+def _read(paths: Iterable[tuple[Path, str]]) -> list[tuple[np.ndarray, str]]:
+    """The first half minute of recordings, each with its class."""
+    return [(audio_data.read(path, 30), label) for path, label in paths]
 
 
 def environment(options: argparse.Namespace) -> list[Line]:
     """Twenty classes of environmental sounds that no label taught, and Scratch's library."""
-    clips = [(audio_data.read(path, 30), label) for path, label in sound_classes.test_clips(options.work)]
+    clips = _read(sound_classes.test_clips(options.work))
     names = {label: (english, chinese) for label, (english, chinese, _) in sound_classes.CLASSES.items()}
     lines = _by_name(f"environmental sounds ({len(clips)} clips)", clips, names)
     paths, names = sound_classes.scratch_clips(options.work)
-    clips = [(audio_data.read(path, 30), label) for path, label in paths]
+    clips = _read(paths)
     return lines + _by_name(f"Scratch's sounds ({len(clips)} clips, {len(names)} classes)", clips, names)
 
 

@@ -156,7 +156,7 @@ def bank(work: Path, shared: Path, folds: Sequence[int]) -> Bank:
         sounds: list[np.ndarray] = []
         with ProcessPoolExecutor(2) as pool:
             for package, group in track(groups, "sounds"):
-                left = np.inf if package is None else _SPOKEN if package.startswith(_VOICES) else _SHARE
+                left = np.inf if package is None else _SPOKEN if package in _VOICES else _SHARE
                 for samples in pool.map(read, *zip(*group, strict=True), chunksize=8):
                     if len(samples) >= RATE // 5 and float(np.abs(samples).max()) > 1e-3:
                         sounds.append((samples.clip(-1, 1) * 32767).astype(np.int16))

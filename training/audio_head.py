@@ -20,9 +20,14 @@ from torch import Tensor, nn
 from kilonova.models.mini.space import SENSE
 from training.heads import PREFIXES, info_nce
 
+__all__ = ["AudioHead", "Sounds", "train"]
+
 _RARITY, _SHARPNESS = 0.75, 1.5  # the powers of a class's usual probability and of its own, in what is taught
 
-__all__ = ["AudioHead", "Sounds", "train"]
+
+def _shares(classes: Tensor, usual: Tensor, rarity: Tensor | float, sharpness: Tensor | float) -> Tensor:
+    """What each class has of a sound [n, 527], with a sum of one: its probability beside the usual one, sharpened."""
+    return F.softmax((F.logsigmoid(classes) - rarity * usual) * sharpness, dim=1)
 
 
 class AudioHead(nn.Module):
@@ -46,10 +51,8 @@ class AudioHead(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def conse(self, classes: Tensor) -> Tensor:
-        """Class probabilities beside their usual ones, sharpened, with a sum of one, times the vectors of the names."""
-        unusual = F.logsigmoid(classes) - self.rarity * self.usual
-        weights = F.softmax(unusual * (1 + F.softplus(self.power)), dim=1)
-        return weights @ self.names + self.base
+        """The classes' shares times the vectors of their names."""
+        return _shares(classes, self.usual, self.rarity, 1 + F.softplus(self.power)) @ self.names + self.base
 
     def forward(self, pooled: Tensor, classes: Tensor) -> Tensor:
         x = (torch.cat([pooled, classes], 1) - self.mean) / self.std
@@ -107,7 +110,7 @@ def train(sounds: Sounds, names: list[Tensor], extra: list[Tensor], steps: int, 
         )
         both = [head(sounds.pooled[rows, cut], sounds.classes[rows, cut]) for cut in (0, 1)]
         factor = scale.exp().clamp(max=100)
-        shares = F.softmax(_SHARPNESS * (F.logsigmoid(sounds.classes[rows, 0]) - _RARITY * usual), dim=1)
+        shares = _shares(sounds.classes[rows, 0], usual, _RARITY, _SHARPNESS)
         vectors, labels, loss = both[0][384:], sounds.labels[rows[384:]], torch.zeros(())
         for plain, own in zip(names, extra, strict=True):
             loss = loss + _against(both[0], plain, shares, factor)
