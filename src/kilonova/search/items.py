@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import html.parser
 import os
+import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
-from kilonova._process.parent import ChildDied, ChildTimeout
+from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
 from kilonova.jobs.reader import Wanted
@@ -22,14 +25,19 @@ from kilonova.media.sniff import format_of_name
 from kilonova.media.text import decode, segments
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
-from kilonova.search.reader import Describe, Page
+from kilonova.search.reader import Describe, Page, PageFound
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Validation
+from kilonova.wire.errors import KilonovaError, Validation
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]
 
 _READ_SECONDS = 60.0
 _SNIPPET = 200
+_BREAKS = 3  # pages that break their reader one after the other
+
+
+class _Broken(Exception):
+    """A file broke its reader."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,15 @@ class Reading:
         self._settings = settings
         self._media = reading_processes(card)
         self._readers = asyncio.Semaphore(len(os.sched_getaffinity(0)))  # reading scans keeps a core busy
-        self._files = Children("kilonova.search.reader:handler", memory=limits.DECODE_MEMORY)
+        # the folder is ours, for a reader that is killed leaves what is in it
+        self._folder = Path(mkdtemp(prefix="kilonova-"))
+        self._files = Children("kilonova.search.reader:handler", str(self._folder), memory=limits.DECODE_MEMORY)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, and remove what they left."""
         self._media.close()
         self._files.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def describe(self, file: File) -> dict[str, Any]:
         """What a file says of itself; nothing for one that breaks its reader."""
@@ -89,7 +100,7 @@ class Reading:
             return {}
         try:
             found: dict[str, Any] = await self._ask(Describe(file.uri, file.info, file.kind))
-        except Validation:
+        except (KilonovaError, _Broken):  # reading its content will tell
             return {}
         return found
 
@@ -138,46 +149,58 @@ class Reading:
             Validation: it cannot be read.
             Unavailable: S3 keeps failing.
         """
+        found = await self._page(uri, info, number)
+        if found is None:
+            return None
+        if found.image is None and found.fault and not found.words:
+            raise Validation(found.fault)
+        return found.image or found.words
+
+    async def _page(self, uri: str, info: ObjectInfo, number: int) -> PageFound | None:
         async with self._readers:
-            found: Image | str | None = await self._ask(Page(uri, info, number))
+            try:
+                found: PageFound | None = await self._ask(Page(uri, info, number))
+            except _Broken as error:
+                return PageFound(None, "", f"Page {number + 1} breaks its reader ({error}).", broken=True)
         return found
 
     async def _pages(self, file: File) -> AsyncGenerator[Part]:
-        """Each page as a picture, and its words once more by themselves: who asks in words finds them better."""
-        number = 0
-        while True:
-            try:
-                page = await self.page(file.uri, file.info, number)
-            except Validation as fault:
-                if number == 0:
-                    raise
-                yield Part(None, {"page": number + 1}, fault=str(fault))
-                return
-            if page is None:
-                return
+        """Each page as a picture, and its words once more by themselves: who asks in words finds them better. A page
+        that cannot be read is passed over."""
+        number = broken = 0
+        while (page := await self._page(file.uri, file.info, number)) is not None:
             number += 1
-            words = page if isinstance(page, str) else page.text or ""
-            drawn = isinstance(page, Image)
-            if isinstance(page, Image):
-                yield Part(page, {"page": number}, words)
-            for part in self._text(words, ""):  # BM25 finds a page's words once
-                yield Part(part.content, {"page": number}, "" if drawn else part.text, shown=part.text)
+            if page.fault:
+                yield Part(None, {"page": number}, fault=page.fault)
+            broken = broken + 1 if page.broken else 0
+            if broken == _BREAKS:
+                return  # nothing says where the end is
+            if page.image is not None:
+                yield Part(page.image, {"page": number}, page.words)
+            for part in self._text(page.words, ""):  # BM25 finds a page's words once
+                text = part.text if page.image is None else ""
+                yield Part(part.content, {"page": number}, text, shown=part.text)
 
     async def _ask(self, wanted: Describe | Page) -> Any:
         child = self._files.take()
         try:
             answer = await child.call(wanted, _READ_SECONDS)
         except (ChildTimeout, ChildDied, MemoryError, HandlerFailed) as fault:
-            self._files.drop(child)
-            raise Validation(f"The file breaks its reader ({fault or 'out of memory'}).") from None
-        except Validation:
+            self._drop(child)
+            said = fault.kind if isinstance(fault, HandlerFailed) else str(fault)
+            raise _Broken(said or "out of memory") from None
+        except KilonovaError:
             self._files.keep(child)
             raise
         except BaseException:
-            self._files.drop(child)  # half an exchange may be under way
+            self._drop(child)  # half an exchange may be under way
             raise
         self._files.keep(child)
         return answer
+
+    def _drop(self, child: Child) -> None:
+        self._files.drop(child)
+        shutil.rmtree(self._folder / str(child.pid), ignore_errors=True)
 
 
 def reads_whole(file: File) -> bool:
