@@ -22,7 +22,7 @@ _FLOWING = regex.compile(rf"(?<={_UNSPACED}){_BREAK}(?={_UNSPACED})")
 
 def printable(text: str) -> str:
     """A text without what is no character: NUL and other controls, single surrogates, non-characters."""
-    return _UNPRINTABLE.sub("", text)
+    return str(_UNPRINTABLE.sub("", text))
 
 
 def join_lines(text: str) -> str:

@@ -62,7 +62,7 @@ def _kept(value: Any, levels: int) -> Any:
             return value
         case float():
             if not math.isfinite(value):
-                raise _Unkeepable(f"{value} is no number that JSON has")
+                raise _Unkeepable("it is NaN or infinite, which JSON does not have")
             return value
         case str():
             return printable(value)

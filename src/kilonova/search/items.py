@@ -23,6 +23,7 @@ from kilonova.media.content import Content, Encoded, Image, Modality, Text, Vide
 from kilonova.media.segments import Piece
 from kilonova.media.sniff import format_of_name
 from kilonova.media.text import decode, segments
+from kilonova.media.words import printable
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page, PageFound
@@ -68,7 +69,7 @@ class Part:
     @property
     def described(self) -> dict[str, Any]:
         """``place``, and the beginning of its words on one line as ``snippet``."""
-        snippet = " ".join((self.text or self.shown).split())[:_SNIPPET]
+        snippet = " ".join(printable(self.text or self.shown).split())[:_SNIPPET]
         return {**self.place, **({"snippet": snippet} if snippet else {})}
 
 

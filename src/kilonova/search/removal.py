@@ -54,9 +54,10 @@ def _away(
 ) -> list[str]:
     """Roots and mounted folders whose files cannot be said to be gone."""
     away = []
-    for root in sorted({*listing.roots, *listing.mounts, *listing.unmounted}):
+    said_already = {uri for uri, _ in listing.faults}
+    for root in sorted({*listing.roots, *listing.mounts, *listing.unmounted} - said_already):
         lost = sum(under(uri, root) for uri in absent)
-        if root in listing.missing or not (lost or any(under(uri, root) for uri in vanished)):
+        if not (lost or any(under(uri, root) for uri in vanished)):
             continue
         if root in listing.unmounted or (root in listing.mounts and not os.path.ismount(path_of(root))):
             said = "It was a disk or share of its own and is not mounted"
