@@ -48,7 +48,8 @@ class _Reader:
             self._foot += part_lines(self._package, one)
         for kind in _NOTES:
             self._read_notes(kind)
-        self._kind = "rendered" if self._rendered() else "page"
+        # where Word left its pages' ends, the breaks that were asked for lie there, too
+        self._kind = "rendered" if self._package.mentions(self._part, b":lastRenderedPageBreak") else "page"
         for event, element in self._package.events(self._part):
             self._flow.feed(event, element)
             while self._finished:
@@ -60,11 +61,6 @@ class _Reader:
         lines = [*dict.fromkeys(self._head), *self._flow.take(), *dict.fromkeys(self._foot), *self._here]
         self._head, self._foot, self._here = [], [], []
         return "\n".join(lines)
-
-    def _rendered(self) -> bool:
-        """Whether Word left where its pages ended; else the breaks that were asked for are taken."""
-        events = self._package.events(self._part, ("end",))
-        return any(local(element) == "lastRenderedPageBreak" for _, element in events)
 
     def _break(self, kind: str) -> bool:
         if kind == self._kind:

@@ -31,8 +31,9 @@ BROKEN = (
     ZlibError,
     etree.Error,
 )
-_SECONDS = 20.0  # of one file; its reader is killed after 60
+_SECONDS = 30.0  # of one file; its reader is killed after 60
 _EVENTS, _CHARACTERS = 20_000_000, 20_000_000
+_CHUNK = 1 << 20
 _EACH = 1_000  # events between two looks at the clock
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -63,7 +64,18 @@ class Budget:
             Spent: it is the last one.
         """
         self._events += 1
-        if self._events > _EVENTS or (not self._events % _EACH and time.monotonic() > self._end):
+        if self._events > _EVENTS:
+            raise Spent
+        if not self._events % _EACH:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the clock.
+
+        Raises:
+            Spent: time is up.
+        """
+        if time.monotonic() > self._end:
             raise Spent
 
     def take(self, text: str) -> str:
@@ -127,6 +139,20 @@ class Package:
                     element.clear(keep_tail=True)
                     while element.getprevious() is not None:
                         del element.getparent()[0]
+
+    def mentions(self, part: str, word: bytes) -> bool:
+        """Whether a word stands in a part; so far as it can be read."""
+        before = b""
+        try:
+            with self._archive.open(self._names[part.lower()]) as file:
+                while chunk := file.read(_CHUNK):
+                    self.budget.look()
+                    if word in before + chunk:
+                        return True
+                    before = chunk[-len(word) :]
+        except BROKEN:
+            return False
+        return False
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
         """What a part refers to: by id its kind, ``footnotes``, and the name of the other part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kilonova.media.flow import part_lines
+from kilonova.media.flow import Flow, part_lines
 from kilonova.media.package import BROKEN, OfficePage, Package, Spent, local
 
 __all__ = ["pptx_pages"]
@@ -21,13 +21,15 @@ def pptx_pages(package: Package, part: str) -> Iterator[OfficePage]:
     related = package.related(part)
     ids = [_relation(element) for _, element in package.events(part, ("end",)) if local(element) == "sldId"]
     for number, one in enumerate(ids, 1):
+        _, slide = related.get(one, ("", ""))
+        flow = Flow(package, slide)
         try:
-            yield OfficePage("\n".join(_slide(package, related[one][1])))
+            yield OfficePage("\n".join(_slide(package, slide, flow)))
         except Spent:
-            yield OfficePage("", "There is more in it than is read.")
+            yield OfficePage("\n".join(flow.lines), "There is more in it than is read.")
             return
         except BROKEN as error:
-            yield OfficePage("", f"Slide {number} is damaged: {error}.")
+            yield OfficePage("\n".join(flow.lines), f"Slide {number} is damaged: {error}.")
 
 
 def _relation(element: Any) -> str:
@@ -35,8 +37,10 @@ def _relation(element: Any) -> str:
     return next((str(value) for key, value in element.attrib.items() if key.endswith("}id")), "")
 
 
-def _slide(package: Package, part: str) -> list[str]:
-    lines = part_lines(package, part)
+def _slide(package: Package, part: str, flow: Flow) -> list[str]:
+    for event, element in package.events(part):
+        flow.feed(event, element)
+    lines = [line for line in flow.lines if line.strip()]
     for kind in ("notesSlide", "comments"):
         for one in package.of_kind(part, kind):
             lines += part_lines(package, one)
