@@ -106,6 +106,7 @@ def test_tables_within_tables() -> None:
 
 def test_charts_and_diagrams() -> None:
     body = p('<w:r><w:drawing><c:chart r:id="r0"/></w:drawing><w:t>here</w:t></w:r>', '<c:relIds r:dm="r1"/>')
+    body += p('<c:chart r:id="r0"/>') * 3  # what is shown again is read once
     chart = "<a:p><a:r><a:t>产量</a:t></a:r></a:p><c:cat><c:v>spring</c:v></c:cat><c:val><c:v>17</c:v></c:val>"
     diagram = "<a:p><a:r><a:t>step one</a:t></a:r></a:p><a:p/><a:p><a:r><a:t>step two</a:t></a:r></a:p>"
     assert words(body, chart=chart, diagramData=diagram) == "here\n产量\nspring\nstep one\nstep two"
@@ -225,16 +226,27 @@ def test_small_files_that_stand_for_endless_ones(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - begin < 10
     assert first.words == "First\nwords"
     assert "more in it than is read" in second.fault
-    paragraphs = document(p(r("word")) * 500_000)
-    *_, last = pages(paragraphs, "a.docx")
+    wide = workbook({"W": "<sheetData><row>" + "<c><v>1</v></c>" * 2_000_000})
+    (last,) = pages(wide, "a.xlsx")
     assert "more in it than is read" in last.fault
-    assert last.words.startswith("word\nword")
+    assert last.words.startswith("W\n1\t1")
+    for body in (p(r("word")) * 500_000, p(r("word ") * 500_000)):
+        *_, last = pages(document(body), "a.docx")
+        assert "more in it than is read" in last.fault
+        assert last.words.startswith("word")
 
 
 def test_deep_nesting_is_that_files_failure() -> None:
     deep = "<w:tbl><w:tr><w:tc>" * 2_000
     (page,) = pages(document(p(r("word")) + deep), "a.docx")
     assert page.words == "word"
+    assert "damaged" in page.fault
+
+
+def test_a_file_that_breaks_off_has_the_words_before() -> None:
+    body = p(r("word")) + "<w:tbl><w:tr><w:tc>" + p(r("cell")) + "</w:tc><w:tc><w:p>" + r("under way") + "<w:r>&broken;"
+    (page,) = pages(document(body), "a.docx")
+    assert page.words == "word\ncell\nunder way"
     assert "damaged" in page.fault
 
 

@@ -25,9 +25,9 @@ def docx_pages(package: Package, part: str) -> Iterator[OfficePage]:
     try:
         yield from reader.pages()
     except Spent:
-        yield OfficePage(reader.rest(), _MANY)
+        yield reader.broken_off(_MANY)
     except BROKEN as error:
-        yield OfficePage(reader.rest(), f"It is damaged: {error}.")
+        yield reader.broken_off(f"It is damaged: {error}.")
 
 
 class _Reader:
@@ -55,6 +55,11 @@ class _Reader:
             while self._finished:
                 yield OfficePage(self._finished.pop(0))
         yield OfficePage(self.rest())
+
+    def broken_off(self, fault: str) -> OfficePage:
+        """The words that there are of the page under way."""
+        self._flow.break_off()
+        return OfficePage(self.rest(), fault)
 
     def rest(self) -> str:
         """The words of the page under way."""

@@ -60,6 +60,7 @@ class Flow:
         self._silent = 0  # elements under way in which nothing is heard
         self._chosen: list[bool] = []
         self._related: dict[str, tuple[str, str]] | None = None
+        self._seen: set[str] = set()
 
     @property
     def lines(self) -> list[str]:
@@ -70,6 +71,16 @@ class Flow:
         """The lines so far, which are not told again."""
         lines, self._lines[0] = self._lines[0], []
         return lines
+
+    def break_off(self) -> None:
+        """End what is under way as if it were whole: nothing more comes."""
+        for paragraph in reversed([one for those in (*self._outer, self._paragraphs) for one in those]):
+            self._lines[-1].append("".join(paragraph.pieces))
+        self._paragraphs, self._outer = [], []
+        for lines in (*map("\t".join, self._cells), *self._lines[1:]):
+            self._lines[0] += [lines] if isinstance(lines, str) else lines
+        self._cells = []
+        del self._lines[1:]
 
     def feed(self, event: str, element: Any) -> None:
         """Take the next event of ``Package.events``."""
@@ -168,8 +179,9 @@ class Flow:
         if self._related is None:
             self._related = self._package.related(self._part)
         _, target = self._related.get(attribute(element, "id") or attribute(element, "dm"), ("", ""))
-        if not target or not self._package.has(target):
+        if not target or target in self._seen or not self._package.has(target):
             return []
+        self._seen.add(target)
         return chart_words(self._package, target) if local(element) == "chart" else part_lines(self._package, target)
 
 
@@ -180,7 +192,7 @@ def part_lines(package: Package, part: str) -> list[str]:
         for event, element in package.events(part):
             flow.feed(event, element)
     except BROKEN:
-        return [line for line in flow.lines if line.strip()]
+        flow.break_off()
     return [line for line in flow.lines if line.strip()]
 
 

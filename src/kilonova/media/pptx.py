@@ -26,9 +26,11 @@ def pptx_pages(package: Package, part: str) -> Iterator[OfficePage]:
         try:
             yield OfficePage("\n".join(_slide(package, slide, flow)))
         except Spent:
+            flow.break_off()
             yield OfficePage("\n".join(flow.lines), "There is more in it than is read.")
             return
         except BROKEN as error:
+            flow.break_off()
             yield OfficePage("\n".join(flow.lines), f"Slide {number} is damaged: {error}.")
 
 

@@ -61,9 +61,24 @@ class _Book:
 
     def lines(self, sheet: str) -> Iterator[str]:
         """The rows of a sheet that have words, then what hangs on it."""
-        cells: list[str] = []
-        reference = kind = style = ""
         row: list[str] = []
+        try:
+            for cell in self._cells(sheet):
+                if cell is not None:
+                    row.append(cell)
+                    continue
+                if (line := "".join(row)).strip():
+                    yield line
+                row = []
+        except (Spent, *BROKEN):
+            yield "".join(row)
+            raise
+        yield from self._hanging(sheet)
+
+    def _cells(self, sheet: str) -> Iterator[str | None]:
+        """The cells of a sheet with the tabs before them; None after each row."""
+        texts: list[str] = []
+        reference = kind = style = ""
         last = silent = 0
         for event, element in self._package.events(sheet):
             name = local(element)
@@ -71,19 +86,16 @@ class _Book:
             if event == "start":
                 if name == "c":
                     reference, kind, style = (element.get(key, "") for key in ("r", "t", "s"))
-                    cells = []
-                elif name == "row":
-                    row, last = [], 0
+                    texts = []
             elif name in ("v", "t") and not silent:
-                cells.append(element.text or "")
+                texts.append(element.text or "")
             elif name == "c":
-                value = self._value("".join(cells), kind, style)
                 column = _column(reference) or last + 1
-                row.append(_blanks(last, column) + self._package.budget.take(value))
+                yield _blanks(last, column) + self._package.budget.take(self._value("".join(texts), kind, style))
                 last = column
-            elif name == "row" and (line := "".join(row)).strip():
-                yield line
-        yield from self._hanging(sheet)
+            elif name == "row":
+                last = 0
+                yield None
 
     def _hanging(self, sheet: str) -> Iterator[str]:
         package = self._package
