@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from kilonova.media import office
 from kilonova.models.mini.page import PageReader
 from kilonova.search import items, local, reader
 from kilonova.search.files import Kind
+from kilonova.search.scratch import Scratch
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.errors import Unavailable
 from tests.media.offices import document
@@ -104,6 +107,31 @@ def test_readers_that_are_killed_leave_no_files(tmp_path: Path, folder: Path, mo
     ((_, reason),) = brought(tmp_path, folder).failed
     assert "breaks its reader (ended by SIGKILL)" in reason
     assert (tmp_path / "seen").read_text().count("document.docx") == 3
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, folder: Path) -> None:
+    make = "import time; from kilonova.search.scratch import Scratch; print(Scratch().path, flush=True); time.sleep(99)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", make],
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    left = Path(process.stdout.readline().strip())
+    (left / "17").mkdir()
+    (left / "17" / "document.docx").write_text("somebody's")
+    second = Scratch()
+    assert left.exists()  # it is in use
+    process.kill()
+    process.wait()
+    third = Scratch()
+    assert not left.exists()
+    assert second.path.exists()
+    for one in (second, third):
+        one.close()
+        one.close()
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

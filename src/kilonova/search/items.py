@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from kilonova._process.parent import Child, ChildDied, ChildTimeout
@@ -27,6 +24,7 @@ from kilonova.media.words import printable
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page, PageFound
+from kilonova.search.scratch import Scratch
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
 
@@ -86,14 +84,14 @@ class Reading:
         self._media = reading_processes(card)
         self._readers = asyncio.Semaphore(len(os.sched_getaffinity(0)))  # reading scans keeps a core busy
         # the folder is ours, for a reader that is killed leaves what is in it
-        self._folder = Path(mkdtemp(prefix="kilonova-"))
-        self._files = Children("kilonova.search.reader:handler", str(self._folder), memory=limits.DECODE_MEMORY)
+        self._scratch = Scratch()
+        self._files = Children("kilonova.search.reader:handler", str(self._scratch.path), memory=limits.DECODE_MEMORY)
 
     def close(self) -> None:
         """End the processes, and remove what they left."""
         self._media.close()
         self._files.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     async def describe(self, file: File) -> dict[str, Any]:
         """What a file says of itself; nothing for one that breaks its reader.
@@ -206,7 +204,7 @@ class Reading:
 
     def _drop(self, child: Child) -> None:
         self._files.drop(child)
-        shutil.rmtree(self._folder / str(child.pid), ignore_errors=True)
+        self._scratch.remove(str(child.pid))
 
 
 def reads_whole(file: File) -> bool:
