@@ -11,7 +11,7 @@ import pytest
 
 from kilonova.search.files import under
 from kilonova.search.listing import look, resolve
-from kilonova.search.skipped import skipped_folder, skipped_name
+from kilonova.search.skipped import skipped_folder, skipped_key, skipped_name
 from tests.search.indexing import brought
 from tests.servers import BIN, clean_environment
 
@@ -35,6 +35,17 @@ def test_folders_of_systems(name: str) -> None:
     assert skipped_folder(name) == "system"
     assert skipped_folder(".git") == "hidden"
     assert skipped_folder("照片") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "kind"),
+    [
+        ("a/@eaDir/x.jpg", "a/", "system"), ("a/@eaDir/x.jpg", "", "system"), ("a/@eaDir/x.jpg", "a/@eaDir/", None),
+        (".git/a.txt", "", "hidden"), (".git/a.txt", ".git/a", None), ("in/~$x.docx", "in", "temporary"),
+    ],
+)  # fmt: skip
+def test_keys(key: str, prefix: str, kind: str | None) -> None:
+    assert skipped_key(key, prefix) == kind
 
 
 @pytest.fixture

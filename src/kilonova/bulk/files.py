@@ -50,14 +50,14 @@ class PassedOver:
 
 def files(client: Any, uri: str, output: str) -> Iterator[Listed | PassedOver]:
     """The files under a prefix, without the parts written to ``output``."""
-    bucket, _ = split_prefix(uri)
+    bucket, prefix = split_prefix(uri)
     for name, info in objects(client, uri):
         if name.endswith("/") and not info.size:
             continue  # what consoles make to show a folder
         if name.startswith(f"{output}/") and name.endswith(".parquet"):
             continue
         modality = Modality.TEXT if name.lower().endswith(TEXTS) else modality_of_name(name)
-        if kind := skipped_key(name.removeprefix(f"s3://{bucket}/")):
+        if kind := skipped_key(name.removeprefix(f"s3://{bucket}/"), prefix):
             yield PassedOver(skipped=kind)
         elif modality is None:
             yield PassedOver(ending=ending(name.rpartition("/")[2]))

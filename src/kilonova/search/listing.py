@@ -120,12 +120,12 @@ class _Look:
     def _prefix(self, root: str) -> None:
         states: dict[str, ObjectInfo] = {}
         try:
-            bucket, _ = split_prefix(root)
+            bucket, prefix = split_prefix(root)
             for uri, info in objects(connect(), root):
                 if uri.endswith("/") or uri in self._seen:
                     continue  # what consoles make to show a folder
                 self._seen.add(uri)
-                if kind := skipped_key(uri.removeprefix(f"s3://{bucket}/")):
+                if kind := skipped_key(uri.removeprefix(f"s3://{bucket}/"), prefix):
                     self._skip(uri, kind)
                 else:
                     states[uri] = info

@@ -67,9 +67,9 @@ def skipped_name(name: str) -> str | None:
     return SIDECAR if lower.endswith(_SIDECARS) else None
 
 
-def skipped_key(key: str) -> str | None:
-    """The same of an object of S3, whose folders are in its key."""
-    *folders, name = key.split("/")
+def skipped_key(key: str, prefix: str) -> str | None:
+    """The same of an object of S3 under a prefix: the folders between, in its key, count as well."""
+    *folders, name = key[prefix.rfind("/") + 1 :].split("/")
     return next((kind for folder in folders if (kind := skipped_folder(folder))), None) or skipped_name(name)
 
 
