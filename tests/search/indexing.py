@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kilonova.search import local
+from kilonova.search import roots as indexed
 from kilonova.search.ingest import Tally
 from kilonova.search.items import Settings
 from kilonova.search.listing import resolve
@@ -19,11 +20,14 @@ __all__ = ["brought", "known"]
 def brought(tmp_path: Path, *roots: Path | str, remove_missing: bool = False, **facts: Any) -> Tally:
     """The tally of one run over the roots, with the fake model."""
 
+    uris = resolve([str(root) for root in roots])
+    indexed.remember(tmp_path / "data", uris)
+
     async def run() -> Tally:
         with local.store(tmp_path / "data") as store:
             made = local.collection(store, "files", "fake", 256)
             rounds = local.rounds(
-                store, made, resolve([str(root) for root in roots]), Settings(), facts, lambda _: None,
+                store, made, uris, Settings(), facts, lambda _: None,
                 data=tmp_path / "data", remove_missing=remove_missing,
             )  # fmt: skip
             async with contextlib.aclosing(rounds):

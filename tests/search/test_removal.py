@@ -182,6 +182,18 @@ def test_what_is_passed_over_from_now_on_is_removed(tmp_path: Path, folder: Path
     assert tally.skipped == {"empty": 2, "system": 1}
 
 
+def test_a_hidden_folder_that_was_named_is_not_forgotten(tmp_path: Path, folder: Path) -> None:
+    hidden = folder / ".notes"
+    hidden.mkdir()
+    for name in ("h.txt", "i.txt"):
+        (hidden / name).write_text(name)
+    assert brought(tmp_path, hidden).added == 2
+    (hidden / "i.txt").unlink()
+    tally = brought(tmp_path, folder)
+    assert (tally.added, tally.removed, tally.failed) == (3, 1, [])
+    assert "h.txt" in known(tmp_path)
+
+
 def test_a_folder_that_was_deleted_is_gone(tmp_path: Path, folder: Path) -> None:
     brought(tmp_path, folder)
     shutil.rmtree(folder / "内")

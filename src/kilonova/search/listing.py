@@ -45,6 +45,7 @@ class Listing:
         passed: uris of both, folders among them.
         mounts: folders that are disks or shares of their own.
         unmounted: folders that were, when they were looked at before (``search.mounts``).
+        meant: roots of other runs within what was passed over: a hidden folder that was named itself.
     """
 
     roots: list[str]
@@ -56,6 +57,11 @@ class Listing:
     passed: set[str] = field(default_factory=set)
     mounts: set[str] = field(default_factory=set)
     unmounted: set[str] = field(default_factory=set, compare=False)
+    meant: set[str] = field(default_factory=set, compare=False)
+
+    def passes(self, uri: str) -> bool:
+        """Whether a file, or a folder that it lies in, was passed over."""
+        return any(one in self.passed for one in (uri, *map(uri_of, path_of(uri).parents)))
 
     def unseen(self, uri: str) -> bool:
         """Whether a file lies in something that could not be looked at."""

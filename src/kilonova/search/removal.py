@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from kilonova.search.files import under
 from kilonova.search.listing import Listing
-from kilonova.storage.files import path_of, uri_of
+from kilonova.storage.files import path_of
 
 __all__ = ["Removal", "removal"]
 
@@ -97,4 +97,4 @@ def _is_gone(uri: str, listing: Listing, faults: list[tuple[str, str]]) -> bool:
         faults.append((uri, f"It cannot be looked at: {error.strerror}. What is known of it stays."))
         return False
     # what is there and was passed over is not indexed any more; anything else came after the listing
-    return any(one in listing.passed for one in (uri, *map(uri_of, path.parents)))
+    return listing.passes(uri) and not any(under(uri, one) for one in listing.meant)
