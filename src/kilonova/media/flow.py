@@ -74,13 +74,12 @@ class Flow:
 
     def break_off(self) -> None:
         """End what is under way as if it were whole: nothing more comes."""
-        for paragraph in reversed([one for those in (*self._outer, self._paragraphs) for one in those]):
-            self._lines[-1].append("".join(paragraph.pieces))
-        self._paragraphs, self._outer = [], []
-        for lines in (*map("\t".join, self._cells), *self._lines[1:]):
-            self._lines[0] += [lines] if isinstance(lines, str) else lines
-        self._cells = []
-        del self._lines[1:]
+        open_ones = [paragraph for those in (*self._outer, self._paragraphs) for paragraph in those]
+        lines = ["\t".join(cells) for cells in self._cells]
+        lines += [line for box_or_cell in self._lines[1:] for line in box_or_cell]
+        lines += ["".join(paragraph.pieces) for paragraph in open_ones]
+        self._lines = [[*self._lines[0], *lines]]
+        self._cells, self._paragraphs, self._outer = [], [], []
 
     def feed(self, event: str, element: Any) -> None:
         """Take the next event of ``Package.events``."""
