@@ -15,6 +15,7 @@ import copy
 import http.client
 import json
 import random
+import re
 import threading
 import time
 from collections import Counter
@@ -165,16 +166,9 @@ _HEADERS: list[dict[str, str]] = [
 
 
 def _encoded(body: Any) -> bytes:
-    raws: list[str] = []
-
-    def keep(value: Any) -> str:
-        raws.append(value.text)
-        return f"\x1araw{len(raws) - 1}\x1a"
-
-    text = json.dumps(body, ensure_ascii=False, default=keep)
-    for number, raw in enumerate(raws):
-        text = text.replace(f'"\\u001araw{number}\\u001a"', raw)
-    return text.encode("utf-8", "surrogatepass")
+    text = json.dumps(body, ensure_ascii=False, default=lambda raw: f"\x1a{raw.text}\x1a")
+    raw = re.sub(r'"\\u001a(.*?)\\u001a"', lambda found: str(json.loads(f'"{found[1]}"')), text)
+    return raw.encode("utf-8", "surrogatepass")
 
 
 def _mutated(body: Any, chance: random.Random) -> Any:
@@ -279,9 +273,10 @@ def run(url: str, api_key: str, seed: int, count: int, clients: int = 4) -> Repo
             except (OSError, http.client.HTTPException) as error:
                 fault, status = f"{type(error).__name__}: {error}", 0
                 connection.close()
+            seconds = time.perf_counter() - begin
             with lock:
                 report.statuses[status] += 1
-                report.slowest = max(report.slowest, (time.perf_counter() - begin, request), key=lambda one: one[0])
+                report.slowest = max(report.slowest, (seconds, request), key=lambda one: one[0])
                 if fault:
                     report.failures.append((request, fault))
 

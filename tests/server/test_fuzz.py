@@ -17,4 +17,4 @@ def test_mutated_requests_are_answered(s3: S3) -> None:
     assert report.failures == []
     assert report.statuses[200] > 500
     assert report.statuses[400] > 5_000
-    assert report.slowest[0] < 20
+    assert report.slowest[0] < 10, report.slowest[1]
