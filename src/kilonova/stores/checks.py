@@ -14,9 +14,13 @@ from kilonova.stores.base import Collection, Point
 from kilonova.wire.errors import Validation
 
 __all__ = [
+    "MAX_CHARACTERS",
+    "MAX_DEPTH",
     "MAX_ID",
     "MAX_TEXT",
-    "_MAX_DEPTH",
+    "MAX_VALUES",
+    "NAME_BYTES",
+    "NAME_CHARACTERS",
     "check_name",
     "check_payload",
     "check_point",
@@ -24,13 +28,13 @@ __all__ = [
     "check_query",
 ]
 
-_NAME = re.compile(r"[^\W_][\w-]{0,63}")
-#: UTF-8 bytes of a collection's name: file systems take 255 for a name, and stores add their own to it.
-_NAME_BYTES = 200
+#: Characters of a collection's name, and its bytes in UTF-8: file systems take 255, and stores add their own.
+NAME_CHARACTERS, NAME_BYTES = 64, 200
+_NAME = re.compile(rf"[^\W_][\w-]{{0,{NAME_CHARACTERS - 1}}}")
 #: Characters of an id and of a point's text.
 MAX_ID, MAX_TEXT = 4_096, 1_000_000
 #: How deep a payload may be nested, the values and the characters it may have. Qdrant's readers end at a depth of 127.
-_MAX_DEPTH, _MAX_VALUES, _MAX_CHARACTERS = 32, 10_000, 1_000_000
+MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS = 32, 10_000, 1_000_000
 
 
 def check_name(name: str) -> None:
@@ -39,10 +43,10 @@ def check_name(name: str) -> None:
     Raises:
         Validation: the name is not valid.
     """
-    if not _NAME.fullmatch(name) or len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES or not _encodable(name):
+    if not _NAME.fullmatch(name) or len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES or not _encodable(name):
         raise Validation(
             f"{name!r} is no name of a collection.",
-            f"Use letters, digits, - and _, at most 64 ({_NAME_BYTES} bytes), with a letter or digit first.",
+            f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), with a letter or digit first.",
         )
 
 
@@ -107,7 +111,7 @@ def check_payload(payload: Any, where: str) -> None:
     """
     values = characters = 0
     level: Several[Any] = (payload,)
-    for _ in range(_MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1):
         below: list[Any] = []
         for value in level:
             values += 1
@@ -118,15 +122,15 @@ def check_payload(payload: Any, where: str) -> None:
                 below += value
             else:
                 characters += _length(value, where)
-            if values + len(below) > _MAX_VALUES or characters > _MAX_CHARACTERS:
+            if values + len(below) > MAX_VALUES or characters > MAX_CHARACTERS:
                 raise Validation(
-                    f"{where} has more than {_MAX_VALUES:,} values or {_MAX_CHARACTERS:,} characters.",
+                    f"{where} has more than {MAX_VALUES:,} values or {MAX_CHARACTERS:,} characters.",
                     "Keep what is searched for in it, and the rest elsewhere.",
                 )
         if not below:
             return
         level = below
-    raise Validation(f"{where} is nested more than {_MAX_DEPTH} deep.", "Flatten it.")
+    raise Validation(f"{where} is nested more than {MAX_DEPTH} deep.", "Flatten it.")
 
 
 def _length(value: Any, where: str) -> int:

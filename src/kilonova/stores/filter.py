@@ -15,6 +15,7 @@ from typing import Any
 from kilonova.wire.errors import Validation
 
 __all__ = [
+    "MAX_CONDITIONS",
     "MAX_LENGTH",
     "And",
     "Compare",
@@ -89,7 +90,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EXAMPLE = 'For example: year >= 2020 and camera = "X100".'
 _DEEPEST = 50
 #: Characters and conditions of a filter that somebody writes.
-MAX_LENGTH, _MAX_CONDITIONS = 16_384, 500
+MAX_LENGTH, MAX_CONDITIONS = 16_384, 500
 _MAX_DIGITS = 40
 
 
@@ -266,8 +267,8 @@ class _Parser:
 
     def _count(self) -> None:
         self._conditions += 1
-        if self._conditions > _MAX_CONDITIONS:
-            raise Validation(f"The filter has more than {_MAX_CONDITIONS} conditions.", "Ask in several searches.")
+        if self._conditions > MAX_CONDITIONS:
+            raise Validation(f"The filter has more than {MAX_CONDITIONS} conditions.", "Ask in several searches.")
 
     def _next(self) -> re.Match[str] | None:
         return _TOKEN.match(self._text, self._place)

@@ -23,7 +23,7 @@ from kilonova.stores.checks import check_name
 from kilonova.stores.owner import Owner
 from kilonova.wire.errors import KilonovaError, NotFound, Unavailable, Validation
 
-__all__ = ["MAX_OPEN", "FolderStore", "library_faults"]
+__all__ = ["MAX_OPEN", "RESERVE", "FolderStore"]
 
 _log = logging.getLogger("kilonova.stores")
 
@@ -32,7 +32,7 @@ _FILE = "collection.json"
 #: Collections kept open when they are not in use. Each has threads, descriptors and memory of its own.
 MAX_OPEN = 16
 #: Bytes that writing leaves free. A file that is mapped into memory and finds no room on the disk kills the process.
-_RESERVE = 256 << 20
+RESERVE = 256 << 20
 #: Times a point's bytes that writing it may take, and bytes for the rest of it.
 _WRITTEN, _PLACE = 4, 4_096
 
@@ -166,9 +166,9 @@ class FolderStore(VectorStore, Generic[_Opened]):
         """
         size += sum(_WRITTEN * (point.vector.nbytes + len(point.text)) + _PLACE for point in points)
         free = shutil.disk_usage(self._folder).free
-        if free - size < _RESERVE:
+        if free - size < RESERVE:
             raise Unavailable(
-                f"The disk of {self._folder} has {free >> 20:,} MiB left; writing stops at {_RESERVE >> 20}.",
+                f"The disk of {self._folder} has {free >> 20:,} MiB left; writing stops at {RESERVE >> 20}.",
                 "Make room, or move the data: --data FOLDER.",
             )
 

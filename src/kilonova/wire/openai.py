@@ -26,6 +26,7 @@ from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import Source, WireModel
 
 __all__ = [
+    "MAX_INPUTS",
     "EmbeddingsRequest",
     "Mixture",
     "breach",
@@ -36,7 +37,7 @@ __all__ = [
     "render_models",
 ]
 
-_MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
+MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
 _MAX_STRINGS, _MAX_VALUES = 30_000, 1_000_000  # 2,048 inputs with all their keys; the commas of 25 MB of prose
 _FORMS = ("str", "Words")
 _TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -77,7 +78,7 @@ class EmbeddingsRequest(BaseModel):
     model: str
     input: Annotated[
         list[_Input],
-        Field(min_length=1, max_length=_MAX_INPUTS, fail_fast=True),
+        Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True),
         BeforeValidator(lambda given: given if isinstance(given, list) else [given], list[_Input] | _Input),
     ]
     dimensions: Annotated[int, Field(ge=1, strict=True)] | None = None

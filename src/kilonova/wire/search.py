@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILES",
+    "MAX_CONTENTS",
+    "MAX_HITS",
+    "MAX_POINTS",
     "CollectionAnswer",
     "CollectionsAnswer",
     "CountAnswer",
@@ -55,9 +58,9 @@ __all__ = [
 
 #: Fields of a search in which files come, and their modalities; a document is a page of a PDF file.
 FILES = {"image": Modality.IMAGE, "audio": Modality.AUDIO, "video": Modality.VIDEO, "document": Modality.IMAGE}
-_MOST_HITS = 1_000
-_MAX_POINTS, _MAX_IDS, _MAX_MARKS = 10_000, 10_000, 1_000
-_MAX_CONTENTS = 32  # of a query, of each kind
+MAX_HITS = 1_000
+MAX_POINTS, _MAX_IDS, _MAX_MARKS = 10_000, 10_000, 1_000
+MAX_CONTENTS = 32  # of a query, of each kind
 #: Keys and texts, and values, that a body may have: 10,000 points with payloads, or vectors as numbers.
 _MAX_STRINGS, _MAX_VALUES = 200_000, 1_000_000
 _Request = TypeVar("_Request", bound=BaseModel)
@@ -75,7 +78,7 @@ def _several(value: Any) -> Any:
 
 
 _Several = BeforeValidator(_several)
-_Contents = Field(max_length=_MAX_CONTENTS, fail_fast=True)
+_Contents = Field(max_length=MAX_CONTENTS, fail_fast=True)
 _Marks = Field(max_length=_MAX_MARKS, fail_fast=True)
 
 
@@ -123,7 +126,7 @@ class PointRequest(_Bulk):
 class UpsertRequest(_Bulk):
     """Points to write, all of them or none."""
 
-    points: Annotated[list[PointRequest], Field(max_length=_MAX_POINTS, fail_fast=True)]
+    points: Annotated[list[PointRequest], Field(max_length=MAX_POINTS, fail_fast=True)]
 
 
 class IdsRequest(_Strict):
@@ -198,7 +201,7 @@ class SearchRequest(_Loose):
         Field(description="What is searched; all when empty."),
     ] = []
     where: _Where = ""
-    k: Annotated[int, Field(ge=1, le=_MOST_HITS)] = 10
+    k: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10
     mode: Literal["hybrid", "dense", "words"] = "hybrid"
     fusion: Literal["weights", "ranks"] = "weights"
     min_score: Annotated[float, Field(description="Similarity that a hit must have.")] | None = None
