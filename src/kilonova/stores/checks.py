@@ -46,7 +46,7 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES or not _encodable(name):
         raise Validation(
             f"{name!r} is no name of a collection.",
-            f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), with a letter or digit first.",
+            f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), a letter or digit first.",
         )
 
 
