@@ -77,7 +77,7 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     done = kilonova("embed", "--model", "fake", "--json", "before", *bad, "after")
     assert done.returncode == 1
     assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == ["before", "after"]
-    for said in ("cannot be decoded", "is pdf", "is not UTF-8 text", "There is no file"):
+    for said in ("cannot be decoded", "is pdf", "is no text in any encoding", "There is no file"):
         assert said in done.stderr
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import regex
 
-from kilonova.wire.errors import Validation
+from kilonova.media.charset import UTF8, Decoder
 
-__all__ = ["Segment", "decode", "decoded", "segments"]
+__all__ = ["Decoded", "Segment", "decode", "decoded", "read", "segments"]
 
 # What a cut may not separate is a grapheme cluster (Unicode Standard Annex 29); clusters are short, emoji families
 # the longest in use.
@@ -31,42 +30,46 @@ class Segment:
     value: str
 
 
-def decode(data: bytes, name: str) -> str:
-    """The text of a UTF-8 file, without its byte order mark.
+@dataclass(frozen=True)
+class Decoded:
+    """A text, and the name of the encoding that it was written in: "" for UTF-8."""
+
+    value: str
+    encoding: str = ""
+
+
+def read(data: bytes, name: str) -> Decoded:
+    """The text of a file in any encoding (``charset``), without its byte order mark; stray bytes become U+FFFD.
 
     Raises:
-        Validation: it is not UTF-8, or empty.
+        Validation: it is no text, or empty.
     """
-    return "".join(decoded([data], name))
+    decoder = Decoder(name)
+    value = decoder.feed(data) + decoder.finish()
+    return Decoded(value, "" if decoder.encoding == UTF8 else decoder.encoding)
+
+
+def decode(data: bytes, name: str) -> str:
+    """The same, without the name of the encoding.
+
+    Raises:
+        Validation: as ``read``.
+    """
+    return read(data, name).value
 
 
 def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
     """The same piece by piece, for files that are read as they come.
 
     Raises:
-        Validation: as ``decode``.
+        Validation: as ``read``.
     """
-    decoder, seen, any_text = codecs.getincrementaldecoder("utf-8")(), 0, False
-    first = True
-
-    def text(data: bytes, final: bool) -> str:
-        try:
-            return decoder.decode(data, final)
-        except UnicodeDecodeError as error:
-            place = seen - len(decoder.getstate()[0]) + error.start
-            raise Validation(f"{name} is not UTF-8 text (byte {place}).", "Convert it to UTF-8.") from None
-
+    decoder = Decoder(name)
     for chunk in chunks:
-        piece = text(chunk, False)
-        seen += len(chunk)
-        if first and piece:
-            piece, first = piece.removeprefix("\ufeff"), False
-        if piece:
-            any_text = True
+        if piece := decoder.feed(chunk):
             yield piece
-    text(b"", True)
-    if not any_text:
-        raise Validation(f"{name} is empty.")
+    if piece := decoder.finish():
+        yield piece
 
 
 def segments(pieces: Iterable[str], longest: int) -> Iterator[Segment]:

@@ -29,8 +29,9 @@ class Kind(StrEnum):
     VIDEO = "video"
 
 
-#: Fields of a payload that say where a point lies in its file, and how its words begin; it has those that apply.
-PLACE = ("start", "end", "page", "snippet")
+#: Fields of a payload that say where a point lies in its file, in which encoding that is, and how its words begin; it
+#: has those that apply.
+PLACE = ("start", "end", "page", "encoding", "snippet")
 _KINDS = {modality: Kind(str(modality)) for modality in Modality}
 
 

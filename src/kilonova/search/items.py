@@ -7,7 +7,7 @@ import contextlib
 import html.parser
 import os
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kilonova._process.parent import ChildDied, ChildTimeout
@@ -19,7 +19,7 @@ from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Image, Modality, Text, Video
 from kilonova.media.segments import Piece
 from kilonova.media.sniff import format_of_name
-from kilonova.media.text import decode, segments
+from kilonova.media.text import read, segments
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page
@@ -46,7 +46,8 @@ class Part:
 
     Attributes:
         content: what to embed; None where ``fault`` says why it cannot be.
-        place: where in the file: ``start`` and ``end`` in seconds or characters, ``page`` from 1.
+        place: where in the file: ``start`` and ``end`` in seconds or characters, ``page`` from 1;
+            ``encoding`` of a text that is not UTF-8.
         text: its words, for BM25; "" where they are not known, or stand with another part.
         shown: words that begin like it, where ``text`` is "".
     """
@@ -106,8 +107,10 @@ class Reading:
         """
         if file.kind is Kind.TEXT:
             assert data is not None
-            for part in self._text(decode(data, file.name), file.name):
-                yield part
+            found_text = read(data, file.name)
+            encoding = {"encoding": found_text.encoding} if found_text.encoding else {}
+            for part in self._text(found_text.value, file.name):
+                yield replace(part, place={**part.place, **encoding})
         elif file.kind is Kind.IMAGE:
             assert data is not None
             yield Part(Encoded(Modality.IMAGE, data, format_of_name(file.name)))
