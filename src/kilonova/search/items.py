@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html.parser
-import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,7 +75,7 @@ class Reading:
     def __init__(self, card: ModelCard, settings: Settings) -> None:
         self._settings = settings
         self._media = reading_processes(card)
-        self._readers = asyncio.Semaphore(len(os.sched_getaffinity(0)))  # reading scans keeps a core busy
+        self._readers = asyncio.Semaphore(limits.DECODERS)  # reading scans keeps a core busy
         self._files = Children("kilonova.search.reader:handler", memory=limits.DECODE_MEMORY)
 
     def close(self) -> None:
