@@ -201,10 +201,12 @@ class Engine:
         content: Content | Encoded | Mixed | None = item
         if isinstance(item, Mixed):
             content = Mixed(tuple(await asyncio.gather(*map(self._decoded, item.parts))))
-        elif isinstance(item, Encoded) and not (self.card.takes_files and item.part is VideoPart.BOTH):
+        elif isinstance(item, Encoded) and not (self.card.takes_files and item.part in (VideoPart.BOTH, VideoPart.ANY)):
             content = await self._decode(item)
         if content is None:
             return None
+        if not isinstance(content, Mixed | Encoded):
+            self._require(content.modality)  # a film that turned out to be sound alone
         vector = await self._submit(content, purpose)
         if key is not None:
             self._cache.put(key, vector)

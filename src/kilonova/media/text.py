@@ -9,7 +9,7 @@ import regex
 
 from kilonova.media.charset import UTF8, Decoder
 
-__all__ = ["Decoded", "Segment", "decode", "decoded", "read", "segments"]
+__all__ = ["Decoded", "Segment", "decode", "decoded", "read", "segments", "worth_reading"]
 
 # What a cut may not separate is a grapheme cluster (Unicode Standard Annex 29); clusters are short, emoji families
 # the longest in use.
@@ -19,6 +19,13 @@ _LOOK = 64
 _SENTENCE_ENDS = "。！？；…．｡︒!?;\u104b\u1362\u0964\u0965"
 _CLAUSE_ENDS = "，、：,:\u104a\u1361"
 _CLOSERS = "”’」』）】》〉〕\"')]"
+
+
+# Words so long are data: base64, keys, numbers without blanks. Of them the beginning stands for all, as each 800
+# characters cost a model half a second. Other runs without blanks, such as minified JSON, say something for longer.
+_DATA = regex.compile(r"[A-Za-z0-9+/=_-]++")
+_RUN = regex.compile(r"[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]++")
+_DATA_KEPT, _RUN_KEPT = 1_000, 16_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,32 @@ def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
             yield piece
     if piece := decoder.finish():
         yield piece
+
+
+def worth_reading(text: str) -> Iterator[tuple[int, str]]:
+    """The text without the rest of words that are too long to be words, as pieces with their places, in characters."""
+    place = 0
+    for start, end in _left_out(text):
+        yield place, text[place:start]
+        place = end
+    if place < len(text):
+        yield place, text[place:]
+
+
+def _left_out(text: str) -> Iterator[tuple[int, int]]:
+    for run in _RUN.finditer(text):
+        if run.end() - run.start() <= _DATA_KEPT:
+            continue
+        place, budget = run.start(), _RUN_KEPT
+        for data in _DATA.finditer(text, run.start(), run.end()):
+            end = data.start() + _DATA_KEPT
+            if end - place > budget:
+                break
+            if data.end() > end:
+                yield end, data.end()
+                place, budget = data.end(), budget - (end - place)
+        if run.end() - place > budget:
+            yield place + budget, run.end()
 
 
 def segments(pieces: Iterable[str], longest: int) -> Iterator[Segment]:
