@@ -46,7 +46,7 @@ def file(form: str) -> bytes:
 
 
 def seen(data: bytes) -> np.ndarray:
-    return image.decode(data, Detail.STANDARD).pixels.astype(int)
+    return image.decode(memoryview(data), Detail.STANDARD).pixels.astype(int)  # as decoding processes get it
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))

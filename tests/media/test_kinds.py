@@ -82,7 +82,7 @@ def film(ending: str) -> bytes:
 
 
 def decoded(modality: Modality, data: bytes, part: VideoPart = VideoPart.BOTH) -> Image | Audio | Video | None:
-    return decoder.decode(Encoded(modality, data, part=part), 32_000, 1.0)
+    return decoder.decode(Encoded(modality, memoryview(data), part=part), 32_000, 1.0)  # as decoding processes get it
 
 
 @pytest.mark.parametrize("ending", IMAGES)

@@ -66,7 +66,8 @@ def _read(path: Path, name: str, detail: Detail) -> Text | Encoded:
         raise Validation(f"{name} cannot be read: {error.strerror}.") from None
     lower = name.lower()
     if found == "pdf" or lower.endswith(_PAGES):
-        raise Validation(f"{name} is a document of pages.", f"`kilonova index {name}` embeds them.")
+        kind = "pdf" if found == "pdf" else lower.rpartition(".")[2]
+        raise Validation(f"{name} is {kind}, a document of pages.", f"`kilonova index {name}` embeds them.")
     if not modalities and (found != "unknown" or lower.endswith(_STRANGE)):
         kind = found if found != "unknown" else lower.rpartition(".")[2]
         raise Validation(f"{name} is {kind}, which cannot be embedded.", f"Files: txt, {_formats()}.")

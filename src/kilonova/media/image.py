@@ -69,7 +69,7 @@ def decode(data: bytes, detail: Detail) -> Image:
         except _FAULTS as error:
             first = error
         with _tolerance():
-            for mended in (data, repair.mended(data)):
+            for mended in (data, repair.mended(bytes(data))):
                 try:
                     return Image(_pixels(mended, side, cut=True), detail)
                 except _FAULTS as error:
@@ -95,10 +95,11 @@ def _pixels(data: bytes, side: int, cut: bool = False) -> np.ndarray:
     """Pixels uint8 [height, width, 3] of at most ``side`` on the longest side; of a cut file without the rows that are
     missing."""
     formats = _PILLOW_FORMATS
-    if repair.is_heic(data):
+    head = bytes(data[:64])
+    if repair.is_heic(head):
         _learn_heic()
         formats = ("HEIF",)
-    width, height = repair.webp_size(data)  # Pillow takes memory for all of a WebP file's pixels when it opens it
+    width, height = repair.webp_size(head)  # Pillow takes memory for all of a WebP file's pixels when it opens it
     _check_size(width, height)
     if width * height > _LARGE:
         return _small(data, side, cut)

@@ -92,6 +92,7 @@ _OUTER = {
     b"AIFF": (b"FORM",),
     b"AIFC": (b"FORM",),
 }
+_HEAD = 1024  # bytes that signs are looked for in
 _BRANDS_OF_IMAGES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
 
@@ -102,6 +103,7 @@ def sniff(data: bytes) -> tuple[str, frozenset[Modality]]:
         A format's name ("unknown" when nothing fits) and the modalities it is taken for; empty for formats
         that are recognised but not taken, such as PDF.
     """
+    data = bytes(data[:_HEAD])  # it may be a view of a file's bytes
     if data[4:8] == b"ftyp" and data[8:12] in _BRANDS_OF_IMAGES:
         return data[8:12].decode(), _IMAGE
     if data[:2] == b"BM" and data[6:10] == bytes(4) and data[15:18] == bytes(3):  # its header's length is below 256
