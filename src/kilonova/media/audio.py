@@ -185,7 +185,8 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
     if np.square(mixed).mean() >= _CANCELLED * powers.mean() or np.count_nonzero(powers) < 2:
         return mixed
     # the first that is not much softer than the loudest: the choice shall not change from frame to frame
-    return scaled[int(np.argmax(powers >= 0.1 * powers.max()))]
+    chosen: np.ndarray = scaled[int(np.argmax(powers >= 0.1 * powers.max()))]
+    return chosen
 
 
 def refuse_longer(seconds: float) -> None:

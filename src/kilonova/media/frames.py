@@ -229,10 +229,11 @@ def _upright(frame: av.VideoFrame, shape: tuple[int, ...] | None) -> np.ndarray:
 def _as_displayed(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Pixels turned and mirrored as the frame's display matrix says: with its first two rows a, b and c, d, a pixel at
     (x, y) is shown at (ax + cy, bx + dy)."""
-    said = next((one for one in frame.side_data if one.type == SideDataType.DISPLAYMATRIX), None)
-    if said is None or len(bytes(said)) < 36:
+    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    said = bytes(matrix) if matrix is not None else b""
+    if len(said) < 36:
         return pixels
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(said))
+    a, b, _, c, d = struct.unpack_from("=5i", said)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         across, down = a, d
     else:

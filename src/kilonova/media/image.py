@@ -22,7 +22,7 @@ from kilonova.wire.errors import Validation
 
 __all__ = ["decode", "flatten"]
 
-_PILLOW_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000")
+_PILLOW_FORMATS: tuple[str, ...] = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000")
 _SIDES = {Detail.STANDARD: limits.STANDARD_SIDE, Detail.DOCUMENT: limits.DOCUMENT_SIDE}
 # Pictures of more pixels are made small while they are decoded; of JPEG files all are.
 _LARGE = 1 << 24
