@@ -6,17 +6,20 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from kilonova.media.content import Modality
 from kilonova.media.office import ENDINGS
-from kilonova.media.sniff import TEXTS, modality_of_name
+from kilonova.media.sniff import HEIC, TEXTS, modality_of_name, sniff
 from kilonova.media.subtitles import ENDINGS as SUBTITLES
+from kilonova.storage.files import open_file
 from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import connect
-from kilonova.wire.errors import Validation
+from kilonova.wire.errors import KilonovaError, Validation
 
-__all__ = ["PLACE", "File", "Kind", "kind_of", "resolve", "under", "walk"]
+__all__ = ["HINTS", "PLACE", "File", "Kind", "ending_of", "kind_of", "resolve", "under", "walk"]
 
 
 class Kind(StrEnum):
@@ -29,8 +32,11 @@ class Kind(StrEnum):
     VIDEO = "video"
 
 
-#: Fields of a payload that say where a point lies in its file, and how its words begin; it has those that apply.
-PLACE = ("start", "end", "page", "snippet")
+#: Fields of a payload that say where a point lies in its file, in which encoding that is, and how its words begin; it
+#: has those that apply.
+PLACE = ("start", "end", "page", "encoding", "snippet")
+#: What opens files of an ending that cannot be indexed as it is.
+HINTS = {f".{ending}": "pip install 'kilonova[heic]'" for ending in HEIC}
 _KINDS = {modality: Kind(str(modality)) for modality in Modality}
 
 
@@ -65,8 +71,33 @@ def kind_of(name: str) -> Kind | None:
         return Kind.DOCUMENT
     if lower.endswith(TEXTS):
         return Kind.TEXT
+    if ending_of(lower) in HINTS and not _reads_heic():
+        return None
     modality = modality_of_name(name)
     return _KINDS[modality] if modality is not None else None
+
+
+def ending_of(name: str) -> str:
+    """A file's ending with its full stop in small letters, by which files that cannot be indexed are counted; "" for a
+    name without one."""
+    stem, stop, ending = name.rpartition("/")[2].rpartition(".")
+    return stop + ending.lower() if stem else ""
+
+
+@cache
+def _reads_heic() -> bool:
+    return find_spec("pillow_heif") is not None
+
+
+def _kind(uri: str, info: ObjectInfo) -> Kind | None:
+    """The same of a file that is there: .ts is the ending of films and of a programming language."""
+    if not uri.lower().endswith((".ts", ".mts")):
+        return kind_of(uri)
+    try:
+        with open_file(uri, info) as file:
+            return Kind.VIDEO if sniff(file.read(1024))[1] else Kind.TEXT
+    except (OSError, KilonovaError):
+        return Kind.VIDEO  # reading it says why it cannot be read
 
 
 def under(uri: str, root: str) -> bool:
@@ -137,7 +168,7 @@ def _classified(found: list[tuple[str, ObjectInfo]], strange: Callable[[str], No
         name = uri.rpartition("/")[2]
         if name.startswith(".") or uri in taken or (name.endswith(".json") and uri.removesuffix(".json") in states):
             continue
-        kind = kind_of(name)
+        kind = _kind(uri, info)
         if kind is None:
             strange(uri)
             continue

@@ -28,7 +28,6 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
 from kilonova.media import subtitles
 from kilonova.media.content import Modality
-from kilonova.media.text import decode
 from kilonova.models.card import Purpose
 from kilonova.search.files import PLACE, File, Kind, under
 from kilonova.search.items import Part, Reading, Settings, reads_whole
@@ -329,7 +328,7 @@ def _cues(file: File) -> list[subtitles.Cue]:
     Raises:
         Validation: they cannot be read.
     """
-    found = [subtitles.cues(decode(read_file(uri, info), uri), uri) for uri, info in file.subtitles]
+    found = [subtitles.read(read_file(uri, info), uri) for uri, info in file.subtitles]
     return [cue for one in found for cue in one]
 
 
