@@ -1,11 +1,14 @@
-# make setup | demo | test | check: see README.md
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.setup
 
-.PHONY: setup demo test check clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check docs clean
 
-setup: $(STAMP)
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv with everything that is needed
 
 # made again only when what is to be installed changes
 $(STAMP): pyproject.toml weights/kilonova-mini/pyproject.toml
@@ -14,16 +17,19 @@ $(STAMP): pyproject.toml weights/kilonova-mini/pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e weights/kilonova-mini -e '.[test,up]'
 	touch $@
 
-demo: setup
+demo: setup ## embed, index and search samples
 	$(BIN)/python examples/demo.py
 
-test: setup
+test: setup ## run the tests; what needs more than setup installs is named at the end
 	$(BIN)/python -m pytest
 
-check: setup
+check: setup ## linters and the type checker
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-clean:
+docs: setup ## write the pages of docs/ that are made from the code
+	$(BIN)/python -m docs.generate
+
+clean: ## remove .venv
 	rm -rf .venv

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.needs import NEEDS
 from tests.servers import S3, Kilonova
 
 
@@ -38,16 +40,41 @@ def bedrock(fake: Kilonova) -> Any:
     return fake.client()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers of ``tests.needs``."""
+    for name, need in NEEDS.items():
+        config.addinivalue_line("markers", f"{name}: {need.reason}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that measure time first, before other servers are up."""
     items.sort(key=lambda item: item.get_closest_marker("timing") is None)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what is not installed."""
+    for name, need in NEEDS.items():
+        if item.get_closest_marker(name) and not need.present():
+            pytest.skip(need.reason)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Where everything was installed (`.ci/run` sets CI), a skipped test is a failure."""
+    """With KILONOVA_TESTS=all a skipped test is a failure; in CI every skip that no marker explains is one."""
     report = yield
-    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped in CI: {report.longrepr}"
+    if report.skipped and not hasattr(report, "wasxfail"):
+        explained = any(item.get_closest_marker(name) and not need.present() for name, need in NEEDS.items())
+        if os.environ.get("KILONOVA_TESTS") == "all" or (os.environ.get("CI") and not explained):
+            report.outcome = "failed"
+            report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was skipped and how to get what it needs."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped if report.longrepr)
+    if reasons:
+        terminalreporter.section("skipped tests, and how to run them")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count} x {reason}")

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
-import pytest
 from botocore.config import Config
 
 from kilonova.storage.local import command as s3_command
 from kilonova.storage.local import free_port
+from tests.needs import POSTGRES
 
 BIN = Path(sys.executable).parent
 NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
@@ -202,10 +202,7 @@ class Postgres:
     """A Postgres server with a database of its own, as Debian installs it."""
 
     def __init__(self) -> None:
-        tools = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-        if not tools:
-            pytest.skip("needs Postgres: apt-get install postgresql")
-        self._bin, self.port = tools[-1].parent, free_port()
+        self._bin, self.port = POSTGRES[-1], free_port()
         self._folder = tempfile.TemporaryDirectory()
         # Postgres refuses to run as root
         self._user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []

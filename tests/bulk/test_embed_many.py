@@ -155,9 +155,9 @@ def test_refusals(s3: S3, arguments: list[str], said: str) -> None:
     assert said in " ".join(done.stderr.split()).replace("│ ", "")
 
 
+@pytest.mark.ray
 @pytest.mark.timeout(300)
 def test_on_a_ray_cluster(s3: S3, source: str) -> None:
-    pytest.importorskip("ray", reason="needs Ray: pip install 'kilonova[ray]'")
     done = run(s3, source, "--engine", "ray", "--ray-cores", "1")
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)

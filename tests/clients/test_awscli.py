@@ -2,18 +2,16 @@
 
 import base64
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests import samples
+from tests.needs import AWS
 from tests.servers import NOVA, Kilonova, clean_environment
 
-AWS = os.environ.get("KILONOVA_AWS_CLI") or shutil.which("aws")
-pytestmark = pytest.mark.skipif(AWS is None, reason="the AWS CLI is not installed (pip install awscli)")
+pytestmark = pytest.mark.awscli
 
 
 def aws(server: Kilonova, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,6 @@
 """The AWS SDK for JavaScript with nothing but the environment changed."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,10 +9,7 @@ import pytest
 from tests.servers import NOVA, Kilonova, clean_environment, invoke
 
 FOLDER = Path(__file__).with_name("javascript")
-pytestmark = pytest.mark.skipif(
-    shutil.which("node") is None or not (FOLDER / "node_modules").is_dir(),
-    reason=f"Node or the SDK is not installed (npm ci --prefix {FOLDER})",
-)
+pytestmark = pytest.mark.node
 
 
 def test_the_sdk(fake: Kilonova) -> None:

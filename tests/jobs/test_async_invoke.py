@@ -102,7 +102,7 @@ def test_a_sound_and_an_image(bedrock: Any, s3: S3) -> None:
     ("key", "kind", "said"),
     [
         ("missing.txt", "text", "does not exist"),
-        ("latin.txt", "text", "is not UTF-8 text"),
+        ("rubbish.txt", "text", "is no text in any encoding"),
         ("empty.txt", "text", "is empty"),
         ("latin.txt", "video", "cannot be opened"),
         ("latin.txt", "image", "no image of a supported format"),
@@ -110,6 +110,7 @@ def test_a_sound_and_an_image(bedrock: Any, s3: S3) -> None:
 )
 def test_a_file_that_cannot_be_embedded_fails_the_job(bedrock: Any, s3: S3, key: str, kind: str, said: str) -> None:
     s3.client.put_object(Bucket=BUCKET, Key="latin.txt", Body="café au lait à côté".encode("latin-1") * 50)
+    s3.client.put_object(Bucket=BUCKET, Key="rubbish.txt", Body=bytes(range(32)) * 50)
     s3.client.put_object(Bucket=BUCKET, Key="empty.txt", Body=b"")
     form = {} if kind == "text" else {"format": "mp4" if kind == "video" else "png"}
     job = wait(bedrock, start(bedrock, {kind: {**source(key), **form}}))

@@ -90,6 +90,7 @@ def test_two_servers_share_a_database_and_one_takes_over(tmp_path: Path) -> None
     _share({"KILONOVA_DATA": str(tmp_path)}, S3())
 
 
+@pytest.mark.postgres
 def test_two_servers_share_postgres(tmp_path: Path) -> None:
     with Postgres() as database:
         _share({"KILONOVA_DATA": str(tmp_path)}, S3(), "--database", database.url)

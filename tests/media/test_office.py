@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -102,9 +101,7 @@ def test_broken_files_are_refused(name: str, data: bytes) -> None:
             office.words(made, name)
 
 
-@pytest.mark.skipif(
-    shutil.which("soffice") is None, reason="needs LibreOffice: apt-get install libreoffice-writer-nogui"
-)
+@pytest.mark.libreoffice
 @pytest.mark.parametrize(("make", "name"), [(word, "报告.docx"), (slides, "a.pptx"), (sheets, "a.xlsx")])
 def test_pages_by_libreoffice(tmp_path: Path, make: object, name: str) -> None:
     assert callable(make)

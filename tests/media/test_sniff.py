@@ -40,9 +40,12 @@ def test_bytes_of_another_modality_are_named() -> None:
     [
         (b"%PDF-1.7", "pdf"),
         (b"PK\x03\x04", "zip"),
-        (b"BM......", "bmp"),
-        (b"\x00\x00\x00\x1cftypheic", "heic"),
-        (b"\x00\x00\x00\x1cftypavif", "avif"),
+        (b"BM...... begins a text", "unknown"),
+        (b"\xff\xfeh\x00i\x00", "unknown"),  # UTF-16
+        (b"Are free and skip the rest", "unknown"),
+        (b"I am wide", "unknown"),
+        (b"12345678AVI is a word", "unknown"),
+        (b"12345678WEBP is a word", "unknown"),
         (b"", "unknown"),
         (b"hello, this is text", "unknown"),
         ("日落海滩".encode(), "unknown"),

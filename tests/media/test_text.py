@@ -9,7 +9,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilonova.media.text import Segment, decode, decoded, segments
+from kilonova.media.text import Segment, decode, decoded, segments, worth_reading
 from kilonova.wire.errors import Validation
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody was surprised. " * 100
@@ -75,15 +75,40 @@ def test_decoding_piece_by_piece_is_decoding_whole() -> None:
     assert "".join(decoded((data[at : at + 5] for at in range(0, len(data), 5)), "x")) == CHINESE + FAMILY
 
 
+def test_nothing_is_no_text() -> None:
+    with pytest.raises(Validation, match="empty"):
+        list(decoded([], "x"))
+
+
+BASE64 = "QUJD+/x9" * 250_000  # two million characters without a blank
+
+
 @pytest.mark.parametrize(
-    ("chunks", "said"),
+    ("text", "most"),
     [
-        ([b"abc\xff"], "byte 3"),
-        (["中".encode()[:2], b"a"], "byte 0"),
-        ([b"ab", "中".encode()[:2]], "byte 2"),
-        ([], "empty"),
+        (BASE64, 1_000),
+        (f"before {BASE64} after", 1_014),
+        (f"![](data:image/png;base64,{BASE64})\nand after it", 1_050),
+        ('{"name":"value","number":12.5},' * 60_000, 16_000),
+        ("e\u0301" * 500_000, 16_000),
+        ("function(a,b){return a+b};" * 60_000, 300_000 * 6),  # it has blanks
+        ("👍" * 300_000, 16_000),
+        (f'{{"picture":"{BASE64}","title":"灯塔"}}', 1_100),
     ],
 )
-def test_what_is_no_text(chunks: list[bytes], said: str) -> None:
-    with pytest.raises(Validation, match=said):
-        list(decoded(chunks, "x"))
+def test_of_words_that_are_none_the_beginning_is_read(text: str, most: int) -> None:
+    begin = time.perf_counter()
+    found = list(worth_reading(text))
+    assert time.perf_counter() - begin < 2
+    assert all(text[place : place + len(piece)] == piece for place, piece in found)
+    assert found[0][0] == 0
+    assert sum(len(piece) for _, piece in found) <= most
+    if not text.endswith(BASE64[-8:]):
+        assert found[-1][1].endswith(text[-4:]) or most == 16_000
+
+
+@pytest.mark.parametrize(
+    "text", [ENGLISH, CHINESE * 30, THAI * 30, "한국어문장" * 5_000, "ことば" * 10_000, "x" * 900, ""]
+)
+def test_languages_are_read_whole(text: str) -> None:
+    assert "".join(piece for _, piece in worth_reading(text)) == text

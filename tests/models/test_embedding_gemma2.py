@@ -15,6 +15,8 @@ from kilonova.wire.errors import Unavailable, Validation
 from tests.models.suite import ModelSuite
 from tests.models.tiny import gemma, torch
 
+pytestmark = pytest.mark.models
+
 _RNG = np.random.default_rng(5)
 _PIXELS = _RNG.integers(0, 256, (70, 90, 3), np.uint8)
 _SOUND = Audio((_RNG.normal(size=24_000) * 0.1).astype(np.float32), 16_000)

@@ -15,6 +15,8 @@ from kilonova.wire.errors import Validation
 from tests.models.suite import TEXTS, ModelSuite
 from tests.models.tiny import bert, clip, gemma, onnx_bert, torch
 
+pytestmark = pytest.mark.models
+
 
 class TestText(ModelSuite):
     name: ClassVar[str] = f"{bert()}:int8"

@@ -21,6 +21,8 @@ from tests import samples
 from tests.models.tiny import bert, gemma, qwen, torch
 from tests.servers import API_KEY, Kilonova
 
+pytestmark = pytest.mark.models
+
 INDEX = Purpose.GENERIC_INDEX
 PICTURE, SOUND = samples.picture("png", 90, 64), samples.sound("wav", 1.0, rate=16_000)
 

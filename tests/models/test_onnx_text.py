@@ -18,6 +18,8 @@ from kilonova.wire.errors import Validation
 from tests.models.suite import TEXTS, ModelSuite
 from tests.models.tiny import bert, onnx_bert, torch
 
+pytestmark = pytest.mark.models
+
 SHORT = [text for text in TEXTS if len(text) < 50]
 
 

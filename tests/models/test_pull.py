@@ -14,6 +14,8 @@ from tests.models.hub import COMMIT, Hub
 from tests.models.tiny import bert, gemma, onnx_bert
 from tests.servers import BIN
 
+pytestmark = pytest.mark.models
+
 Pull = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -17,6 +17,8 @@ from kilonova.wire.errors import Validation
 from tests.models.suite import ModelSuite
 from tests.models.tiny import qwen, torch
 
+pytestmark = pytest.mark.models
+
 _RNG = np.random.default_rng(6)
 _PIXELS = _RNG.integers(0, 256, (60, 80, 3), np.uint8)
 _FRAMES = _RNG.integers(0, 256, (6, 48, 64, 3), np.uint8)

@@ -18,6 +18,8 @@ from tests.models.suite import TEXTS, ModelSuite
 from tests.models.tiny import bert, clip, sentence_transformers, torch
 from tests.servers import BIN
 
+pytestmark = pytest.mark.models
+
 
 class TestText(ModelSuite):
     name: ClassVar[str] = bert()

@@ -1,6 +1,6 @@
 """Tiny models with random weights, made with the real classes of transformers and sentence-transformers.
 
-Importing this skips the tests of a module where those libraries are missing.
+Importing this skips the tests of a module where those libraries are missing; the module is marked `models`.
 """
 
 from __future__ import annotations
@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import tempfile
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
-import pytest
-
 from kilonova.models.torch import libraries
-from kilonova.wire.errors import Unavailable
+from tests.needs import skip_module
 
-try:
-    torch, sentence_transformers = libraries("a test")
-except Unavailable as missing:
-    pytest.skip(str(missing), allow_module_level=True)
+skip_module("models")
+torch, sentence_transformers = libraries("a test")
+transformers = import_module("transformers")
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _HOME = tempfile.TemporaryDirectory()  # as long as the tests

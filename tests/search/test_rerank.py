@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Text
 from kilonova.search.query import Hit, Mode, Query, Searcher
-from kilonova.search.rerank import CrossEncoder, reordered
+from kilonova.search.rerank import reordered
 from kilonova.stores.base import Collection, Point
 from kilonova.stores.qdrant import QdrantEdge
-from kilonova.wire.errors import Validation
 
 
 def test_what_has_no_score_keeps_its_place() -> None:
@@ -54,39 +52,3 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
         assert [hit.id for hit in search(4, grouped=False)] == ["a#1", "b#0", "a#0", "c#0"]
     finally:
         store.close()
-
-
-def test_a_cross_encoder_says_what_its_model_says(tmp_path: Path) -> None:
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-
-    from tests.models.tiny import torch
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"港口的灯塔", "harbour", "lamp", "##s"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"))
-    torch.manual_seed(1)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        num_labels=1,
-    )
-    model = BertForSequenceClassification(config).eval()
-    model.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    query, texts = "港口", ["harbour lamps", "灯塔", "港口的灯塔 harbour harbour"]
-    found = CrossEncoder(str(tmp_path / "model"))(query, texts)
-    with torch.no_grad():
-        right = [model(**tokenizer(query, text, return_tensors="pt")).logits.sigmoid().item() for text in texts]
-    assert found.dtype == np.float32
-    assert np.allclose(found, right, atol=1e-5)
-    assert len(set(found.tolist())) == 3
-    config.num_labels = 3
-    BertForSequenceClassification(config).save_pretrained(tmp_path / "three")
-    tokenizer.save_pretrained(tmp_path / "three")
-    with pytest.raises(Validation, match="has 3 scores"):
-        CrossEncoder(str(tmp_path / "three"))
-    with pytest.raises(Validation, match="cannot be loaded"):
-        CrossEncoder(str(tmp_path / "nothing"))

@@ -33,7 +33,6 @@ def _remote(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
 
 def _faiss(kind: str) -> Callable[[pytest.FixtureRequest, Path], VectorStore]:
     def make(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-        pytest.importorskip("faiss", reason="needs kilonova[faiss]")
         return registry.opened(f"faiss:{folder / 'collections'}?index={kind}")
 
     return make
@@ -41,14 +40,14 @@ def _faiss(kind: str) -> Callable[[pytest.FixtureRequest, Path], VectorStore]:
 
 def _qdrant(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
     """The client's own in-memory stand-in for a server (no server can be had from the registries)."""
-    client = pytest.importorskip("qdrant_client", reason="needs kilonova[qdrant]")
+    import qdrant_client
+
     from kilonova.stores.qdrant_server import QdrantServer
 
-    return QdrantServer(client.QdrantClient(":memory:"))
+    return QdrantServer(qdrant_client.QdrantClient(":memory:"))
 
 
 def _chroma(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-    pytest.importorskip("chromadb", reason="needs kilonova[chroma]")
     return registry.opened(f"chroma:{folder / 'chroma'}")
 
 
@@ -57,7 +56,6 @@ def _chroma_server(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
 
 
 def _opensearch(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-    pytest.importorskip("opensearchpy", reason="needs kilonova[opensearch]")
     return registry.opened(f"opensearch+{request.getfixturevalue('opensearch').url}")
 
 
@@ -90,7 +88,6 @@ STORES = {
 @pytest.fixture(scope="session")
 def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real server of Chroma."""
-    pytest.importorskip("chromadb", reason="needs kilonova[chroma]")
     port, folder = free_port(), tmp_path_factory.mktemp("chroma")
     command = [str(BIN / "chroma"), "run", "--host", "127.0.0.1", "--port", str(port), "--path", str(folder)]
     with (folder / "log").open("w") as log:

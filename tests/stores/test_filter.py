@@ -45,6 +45,16 @@ def test_conditions(text: str, right: object) -> None:
         ("name < hello", "no order"),
         ("(" * 100, "nested"),
         ('name = "open', "a value"),
+        ("year < 1" + "0" * 308, "out of range"),
+        ("year = " + "1" * 5_000, "out of range"),
+        ("year > 1e400", "out of range"),
+        ("year = 9223372036854775808", "out of range"),
+        ("ok < true", "no order"),
+        ('taken > "0001-01-01T00:00:00+23:00"', "no order"),
+        (" or ".join(["a = 1"] * 501), "more than 500 conditions"),
+        (f"a in ({', '.join(['1'] * 502)})", "more than 500 conditions"),
+        ("a = " + "x" * 20_000, "20,004 characters"),
+        ("name = caf\udce9", "not valid Unicode"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, said: str) -> None:

@@ -56,7 +56,7 @@ def test_collections(store: VectorStore) -> None:
     assert store.count("b-2") == 0
 
 
-@pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "x" * 65])
+@pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "x" * 65, "𠮷" * 64, "caf\udce9"])
 def test_names_that_are_none(store: VectorStore, name: str) -> None:
     with pytest.raises(Validation, match="no name"):
         store.create(Collection(name, "fake", SIZE))

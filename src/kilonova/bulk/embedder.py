@@ -150,7 +150,7 @@ class Embedder:
         try:
             return SegmentedEmbeddingParams.model_validate_json(orjson.dumps(asked))
         except ValidationError as error:  # a key that Nova's contract has no room for
-            raise malformed(error.errors(include_url=False)) from None
+            raise malformed(error) from None
 
 
 def _row(file: Listed, line: Line) -> Row:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kilonova.cli.collections import Data, Store
-from kilonova.cli.embed import read_file
+from kilonova.cli.inputs import read_file
 from kilonova.media.content import Detail
 
 if TYPE_CHECKING:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from kilonova.wire.errors import KilonovaError, NotFound
+
+if TYPE_CHECKING:
+    from kilonova.stores.base import VectorStore
 
 __all__ = ["Data", "Store", "app"]
 
@@ -37,17 +43,22 @@ def show(
     from kilonova.search import local
 
     with local.store(data, store) as opened:
-        found = [(one, opened.count(one.name)) for one in opened.collections()]
+        found, faults = opened.counts()
     if as_json:
-        rows = [{**one.facts, "vectors": count} for one, count in found]
+        rows: list[dict[str, object]] = [{**one.facts, "vectors": count} for one, count in found if count is not None]
+        rows += [{"name": name, "fault": fault} for name, fault in faults.items()]
         print(json.dumps(rows, ensure_ascii=False))
         return
-    if not found:
+    for fault in faults.values():
+        print(f"kilonova: {fault}", file=sys.stderr)
+    if not found and not faults:
         print("There is no collection. Make one: kilonova index FOLDER")
         return
     table = Table("collection", "vectors", "model", "dimension", "compared by")
     for one, count in found:
-        table.add_row(one.name, f"{count:,}", one.model, f"{one.dimension:,}", str(one.metric))
+        table.add_row(
+            one.name, f"{count:,}" if count is not None else "?", one.model, f"{one.dimension:,}", str(one.metric)
+        )
     Console().print(table)
 
 
@@ -67,8 +78,17 @@ def drop(
     from kilonova.search import local
 
     with local.store(data, store) as opened:
-        opened.find(name)
         if not yes:
-            typer.confirm(f"Delete {name} with {opened.count(name):,} vectors?", abort=True)
+            typer.confirm(f"Delete {name} with {_size(opened, name)}?", abort=True)
         opened.drop(name)
     print(f"{name} is deleted.")
+
+
+def _size(store: VectorStore, name: str) -> str:
+    """What a question about deleting a collection says of its size."""
+    try:
+        return f"{store.count(name):,} vectors"
+    except NotFound:
+        raise
+    except KilonovaError as fault:  # it can be deleted all the same
+        return f"everything in it, which cannot be read ({fault.message})"

@@ -5,33 +5,62 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kilonova.cli.inputs import content, read_file
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation
-from kilonova.media.sniff import FORMATS, format_of_name, modality_of_name, sniff
-from kilonova.media.text import decode
+from kilonova.media.sniff import modality_of_name
 from kilonova.models.card import Purpose
 from kilonova.storage.s3 import S3Reader
-from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.wire.errors import KilonovaError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
     from kilonova.engine.engine import Embedding
 
-__all__ = ["check_dimension", "embed", "progress_bar", "read_file"]
+__all__ = ["check_dimension", "embed", "progress_bar"]
 
 _TABLE = 20  # inputs that a table of their cosines can show
 _AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
 
 
+class _Kind(StrEnum):
+    """Where an input comes from: what may look like a path, a line of standard input, words for certain."""
+
+    ARGUMENT = "argument"
+    LINE = "line"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class _Input:
+    value: str
+    kind: _Kind
+
+
+def _inputs(arguments: list[str]) -> Iterator[_Input]:
+    for one in arguments:
+        if one == "-":
+            yield from (_Input(line.rstrip("\n"), _Kind.LINE) for line in sys.stdin)
+        else:
+            yield _Input(one, _Kind.ARGUMENT)
+
+
 def embed(
-    inputs: Annotated[list[str], typer.Argument(help="Texts, files or s3:// objects; - reads a text a line.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="Texts, files or s3:// objects; - reads a text a line.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", help="A text, even if it looks like a path. May be repeated.")
+    ] = None,
     purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
     dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
     detail: Annotated[Detail, typer.Option(help="How finely images are looked at.")] = Detail.STANDARD,
@@ -41,7 +70,8 @@ def embed(
 ) -> None:
     """Embed texts and files on this machine, without a server.
 
-    An argument that names a file is read as one; a .txt file is a text. With no option for the output the
+    An argument that names a file is read as one; a .txt file is a text. What looks like a path and names no file is
+    refused. With no option for the output the
     inputs are compared with each other.
 
     **Examples**
@@ -55,8 +85,8 @@ def embed(
         cut -f2 captions.tsv | kilonova embed --json -
     """
     check_dimension(dimension)
-    names = [line.rstrip("\n") for one in inputs for line in (sys.stdin if one == "-" else [one])]
-    names = [name for name in names if name]
+    names = [*_inputs(inputs or []), *(_Input(one, _Kind.TEXT) for one in text or [])]
+    names = [name for name in names if name.value]
     if not names:
         raise typer.BadParameter("Nothing to embed.", param_hint="INPUTS")
     if len(names) > _TABLE and not as_json and npy is None:
@@ -87,7 +117,7 @@ def embed(
 
 
 async def _embed(
-    names: list[str],
+    names: list[_Input],
     purpose: Purpose,
     dimension: int,
     detail: Detail,
@@ -101,7 +131,7 @@ async def _embed(
     places = asyncio.Semaphore(_AT_ONCE)
     s3 = S3Reader()  # one for all inputs: its client takes a fifth of a second to make
 
-    async def one(engine: Engine, name: str) -> Embedding | KilonovaError:
+    async def one(engine: Engine, name: _Input) -> Embedding | KilonovaError:
         async with places:
             try:
                 found = await engine.embed(await _read(name, detail, s3), purpose, dimension)
@@ -116,7 +146,7 @@ async def _embed(
             tasks = [asyncio.create_task(one(engine, name)) for name in names]
             try:
                 for name, task in zip(names, progress.track(tasks, description="embedding"), strict=True):
-                    take(name, await task)
+                    take(name.value, await task)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -141,50 +171,15 @@ def _write(path: Path, results: list[Embedding]) -> None:
     print(f"Wrote {vectors.shape[0]} x {vectors.shape[1]} numbers to {path}.", file=sys.stderr)
 
 
-async def _read(name: str, detail: Detail, s3: S3Reader) -> Text | Encoded:
+async def _read(name: _Input, detail: Detail, s3: S3Reader) -> Text | Encoded:
     """An argument as what it names: an S3 object, a file, or the text itself."""
-    if name.startswith("s3://"):
-        modality = modality_of_name(name) or Modality.TEXT
-        data = await s3.read(name, limits.S3_BYTES[modality])
-        return _content(name, data, modality, detail)
-    return await asyncio.to_thread(read_file, name, detail)
-
-
-def read_file(name: str, detail: Detail) -> Text | Encoded:
-    """A file as what its bytes are, or the name itself as a text when there is no such file.
-
-    Raises:
-        Validation: the file cannot be embedded; or the name looks like a file's and there is none.
-    """
-    path = Path(name)
-    try:
-        is_file = path.is_file()
-    except OSError:  # a text too long for a file name
-        is_file = False
-    if not is_file:
-        if modality_of_name(name) and " " not in name:
-            raise Validation(f"There is no file {name}.")
-        return Text(name, Truncation.END)
-    with path.open("rb") as file:
-        found, modalities = sniff(file.read(512))
-    if not modalities and found != "unknown":
-        raise Validation(f"{name} is {found}, which cannot be embedded.", f"Files: txt, {_formats()}.")
-    named = modality_of_name(name)
-    modality = named if named and named in modalities else max(modalities, default=Modality.TEXT)  # film before sound
-    size, limit = path.stat().st_size, limits.S3_BYTES[modality]
-    if size > limit:
-        raise Validation(f"{name} has {size:,} bytes; at most {limit:,} are taken.")
-    return _content(name, path.read_bytes(), modality, detail)
-
-
-def _content(name: str, data: bytes, modality: Modality, detail: Detail) -> Text | Encoded:
-    if modality is not Modality.TEXT:
-        return Encoded(modality, data, format_of_name(name), detail)
-    return Text(decode(data, name), Truncation.END)
-
-
-def _formats() -> str:
-    return ", ".join(form for forms in FORMATS.values() for form in forms if form != "three_gp")
+    if name.kind is _Kind.TEXT:
+        return Text(name.value, Truncation.END)
+    if name.value.startswith("s3://"):
+        modality = modality_of_name(name.value) or Modality.TEXT
+        data = await s3.read(name.value, limits.S3_BYTES[modality])
+        return content(name.value, data, modality, detail)
+    return await asyncio.to_thread(read_file, name.value, detail, name.kind is _Kind.ARGUMENT)
 
 
 def check_dimension(dimension: int) -> None:

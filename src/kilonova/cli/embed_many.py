@@ -130,7 +130,7 @@ def _report(tally: Tally, output: str, as_json: bool, error: str = "") -> None:
     parts = [
         f"{tally.finished:,} files, {tally.segments:,} vectors in {output}",
         f"{tally.known:,} were there already" if tally.known else "",
-        f"{other:,} of other kinds were passed over ({listed(tally.other)})" if other else "",
+        f"{other:,} of other kinds were passed over ({shown(listed(tally.other))})" if other else "",
         f"passed over: {listed(skipped)}" if skipped else "",
         f"{len(tally.failed):,} failed" if tally.failed else "",
     ]

@@ -74,7 +74,7 @@ def evaluate(
 
 
 def _read(folder: Path, detail: Detail, cell: str) -> Text | Encoded | Image:
-    from kilonova.cli.embed import read_file
+    from kilonova.cli.inputs import read_file
 
     if page := re.fullmatch(r"(.+\.pdf)#page=(\d+)", cell, re.IGNORECASE):
         from kilonova.media.document import pages
@@ -85,7 +85,7 @@ def _read(folder: Path, detail: Detail, cell: str) -> Text | Encoded | Image:
         is_file = (folder / cell).is_file()
     except OSError:  # a text too long for a file name
         is_file = False
-    return read_file(str(folder / cell) if is_file else cell, detail)
+    return read_file(str(folder / cell) if is_file else cell, detail, guess=False)
 
 
 def _track(hidden: bool) -> Any:

@@ -184,13 +184,16 @@ def _report(tally: Tally, collection: str, as_json: bool, error: str = "") -> No
             }
         )
         return
+    from kilonova.search.files import HINTS
     from kilonova.search.skipped import NAMES, listed
 
     rate = f" ({(tally.done - tally.unchanged) / tally.seconds:.1f} files a second)" if tally.seconds else ""
     print(f"{collection}: {_summary(tally)} in {tally.seconds:.1f} s{rate}; {tally.parts:,} new vectors.")
     if other := tally.other.total():
         files = "1 file of a kind" if other == 1 else f"{other:,} files of kinds"
-        print(f"  {files} that cannot be indexed: {listed(tally.other)}")
+        print(f"  {files} that cannot be indexed: {shown(listed(tally.other))}")
+        for ending in sorted(set(tally.other) & set(HINTS)):
+            print(f"  {ending} files are read after: {HINTS[ending]}")
     if tally.skipped:
         print(f"  Passed over: {listed({NAMES[kind]: count for kind, count in tally.skipped.items()})}")
     _list(tally.failed)

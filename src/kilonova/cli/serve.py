@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova import _home
+from kilonova._process.memory import return_large_blocks
 from kilonova._process.parent import worker_process
 from kilonova.cli.collections import Store
 from kilonova.engine.gpus import assigned
@@ -94,6 +95,7 @@ def serve(
         raise typer.BadParameter(f"{log_level!r} is none of debug, info, warning, error.", param_hint="--log-level")
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("A certificate and its key come together.", param_hint="--tls-cert and --tls-key")
+    return_large_blocks()
     listener = _listen(host, port)
     worker = worker_process(models[0], assigned(cards[0])[0])  # loads while this process imports what it needs itself
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
 from kilonova.engine.worker import Vector
+from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Mixed, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
 from kilonova.models import registry
@@ -55,7 +55,7 @@ class Engine:
         queue: inputs that may wait for the model.
         cache_bytes: memory for vectors of inputs seen before; 0 keeps none.
         batch_seconds: how long the model may take for one batch.
-        decoders: number of decoding processes; by default one a core.
+        decoders: number of decoding processes; by default one a core, fewer where memory is short.
         workers: model processes that share the queue, on each GPU where the model runs on several.
         idle_seconds: without work, after which the model is unloaded until there is some; 0 keeps it.
         worker: a model process that loads already; by default one is started when the engine is entered.
@@ -76,7 +76,7 @@ class Engine:
         self.card = registry.card(model)
         self._queue = BatchQueue(queue)
         self._cache = VectorCache(cache_bytes)
-        self._pool = DecodePool(decoders or len(os.sched_getaffinity(0)), self.card.sample_rate, self.card.frame_rate)
+        self._pool = DecodePool(decoders or limits.DECODERS, self.card.sample_rate, self.card.frame_rate)
         gpus = assigned(self.card) * workers
         self._supervisors = [
             Supervisor(
@@ -201,10 +201,12 @@ class Engine:
         content: Content | Encoded | Mixed | None = item
         if isinstance(item, Mixed):
             content = Mixed(tuple(await asyncio.gather(*map(self._decoded, item.parts))))
-        elif isinstance(item, Encoded) and not (self.card.takes_files and item.part is VideoPart.BOTH):
+        elif isinstance(item, Encoded) and not (self.card.takes_files and item.part in (VideoPart.BOTH, VideoPart.ANY)):
             content = await self._decode(item)
         if content is None:
             return None
+        if not isinstance(content, Mixed | Encoded):
+            self._require(content.modality)  # a film that turned out to be sound alone
         vector = await self._submit(content, purpose)
         if key is not None:
             self._cache.put(key, vector)

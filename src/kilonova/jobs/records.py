@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import string
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.wire.async_invoke import JobStatus, JobView, ListQuery, StartRequest, parse_segmented
-from kilonova.wire.errors import Conflict, KilonovaError
+from kilonova.wire.errors import Conflict, KilonovaError, Unavailable
 
 __all__ = ["Job", "Records", "database_url", "open_engine"]
+
+_log = logging.getLogger("kilonova.jobs")
 
 _meta = sa.MetaData()
 _schema = sa.Table("kilonova_schema", _meta, sa.Column("version", sa.Integer, nullable=False))
@@ -192,7 +195,11 @@ class Records:
         return self._job(found)
 
     def get(self, job: str) -> Job | None:
-        """The job of that id."""
+        """The job of that id.
+
+        Raises:
+            Unavailable: it cannot be read.
+        """
         with self._engine.connect() as connection:
             found = connection.execute(sa.select(_jobs).where(_jobs.c.id == job)).mappings().one_or_none()
         return None if found is None else self._job(found)
@@ -213,7 +220,7 @@ class Records:
         order = (_jobs.c.submitted, _jobs.c.id) if query.ascending else (_jobs.c.submitted.desc(), _jobs.c.id.desc())
         statement = sa.select(_jobs).where(*wanted).order_by(*order).limit(query.limit + 1)
         with self._engine.connect() as connection:
-            return [self._job(row) for row in connection.execute(statement).mappings()]
+            return list(self._readable(connection.execute(statement).mappings()))
 
     def queued(self, job: str) -> None:
         """Note that the job waits to be run, so that it is not queued again."""
@@ -225,7 +232,7 @@ class Records:
             _jobs.c.status == JobStatus.IN_PROGRESS, _jobs.c.queued.is_(False), _jobs.c.submitted < time.time() - older
         )
         with self._engine.connect() as connection:
-            return [self._job(row) for row in connection.execute(statement).mappings()]
+            return list(self._readable(connection.execute(statement).mappings()))
 
     def begin(self, job: str) -> None:
         """Note that work on it begins."""
@@ -289,16 +296,33 @@ class Records:
         with self._engine.begin() as connection:
             return bool(connection.execute(statement).rowcount)
 
+    def _readable(self, rows: Iterable[Any]) -> Iterator[Job]:
+        """The jobs of rows; one that cannot be read does not hide the others."""
+        for row in rows:
+            try:
+                yield self._job(row)
+            except Unavailable as fault:
+                _log.warning("%s", fault)
+
     @staticmethod
     def _job(row: Any) -> Job:
-        request = parse_segmented(row["request"])
+        """A row as a job.
+
+        Raises:
+            Unavailable: a newer Kilonova wrote it, or it is damaged.
+        """
+        try:
+            request, status = parse_segmented(row["request"]), JobStatus(row["status"])
+        except ValueError as error:  # pydantic's is one, too
+            reason = " ".join(str(error).split())[:200]
+            raise Unavailable(f"The job {row['id']} cannot be read: {reason}.", "Update Kilonova.") from None
         view = JobView(
             id=row["id"],
             region=row["region"],
             account=row["account"],
             model=row["model"],
             output=request.output,
-            status=JobStatus(row["status"]),
+            status=status,
             submitted=row["submitted"],
             modified=row["modified"],
             ended=row["ended"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import BinaryIO
 
 import av
 import av.error
+import av.stream
 import numpy as np
 import soxr
 from av.audio.stream import AudioStream
@@ -18,9 +20,11 @@ from kilonova.media.content import Audio
 from kilonova.wire.errors import Validation
 
 __all__ = [
+    "FORMATS",
     "check_duration",
     "check_stream",
     "decode",
+    "lasts",
     "mono",
     "open_file",
     "read_samples",
@@ -28,6 +32,21 @@ __all__ = [
     "refuse_longer",
     "require_decoder",
 ]
+
+#: FFmpeg's demuxers that are used. None of them opens other files or connections, as those of playlists (HLS, DASH,
+#: concat) and of sessions (SDP, RTSP) do.
+FORMATS = ",".join(
+    (
+        *("aac", "ac3", "aiff", "asf", "au", "avi", "caf", "dv", "eac3", "flac", "flv", "h264", "hevc"),
+        *("matroska", "webm", "mov", "mp4", "mp3", "mpeg", "mpegts", "mpegvideo", "mxf", "ogg", "tta", "w64", "wav"),
+        "wv",
+    )
+)
+_PICTURE = av.stream.Disposition.attached_pic
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+# Below this share of what its channels hold, their mean has lost the sound: they cancel each other out.
+_CANCELLED = 0.01
+_LOUDEST = 100.0  # samples beyond it are damaged; full scale is 1
 
 
 def decode(data: bytes, rate: int) -> Audio:
@@ -39,7 +58,7 @@ def decode(data: bytes, rate: int) -> Audio:
     with open_file(io.BytesIO(data)) as container:
         if not container.streams.audio:
             raise Validation("The file has no audio stream.")
-        check_duration(container)
+        check_duration(container, io.BytesIO(data))
         return read_samples(container, rate)
 
 
@@ -50,15 +69,44 @@ def open_file(file: BinaryIO) -> InputContainer:
         Validation: no container format that FFmpeg knows.
     """
     try:
-        return av.open(file, mode="r", metadata_errors="replace")
+        return av.open(file, mode="r", metadata_errors="replace", options=_OPTIONS)
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         raise Validation(f"The media file cannot be opened: {reason(error)}.") from error
 
 
-def check_duration(container: InputContainer) -> None:
-    """Refuse a file that declares more than a synchronous call takes, before anything is decoded."""
-    if container.duration is not None:
-        refuse_longer(container.duration / av.time_base)
+def check_duration(container: InputContainer, file: BinaryIO) -> None:
+    """Refuse a file that lasts longer than a synchronous call takes, before anything is decoded."""
+    refuse_longer(lasts(container, file, limits.SYNC_SECONDS + limits.GRACE_SECONDS))
+
+
+def lasts(container: InputContainer, file: BinaryIO, most: float) -> float:
+    """Seconds that a file lasts, as far as can be known before it is decoded.
+
+    What the container says is not believed where it is more than is taken: FFmpeg guesses the length of many files
+    from their first bytes. There, the times of all packets of the stream are looked at.
+
+    Args:
+        container: the open file.
+        file: the same bytes, which are read once more from their beginning.
+        most: how long it may last.
+    """
+    said = container.duration / av.time_base if container.duration is not None else 0.0
+    if said <= most:
+        return said
+    file.seek(0)
+    first, last = math.inf, 0.0
+    with open_file(file) as whole:
+        streams = [*(one for one in whole.streams.video if not one.disposition & _PICTURE), *whole.streams.audio]
+        if not streams:
+            return said
+        try:
+            for packet in whole.demux(streams[0]):
+                if packet.pts is not None and packet.time_base is not None:
+                    first = min(first, float(packet.pts * packet.time_base))
+                    last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        except av.error.FFmpegError:  # cut short: it lasts as long as there is something
+            return max(0.0, last - first)
+    return max(0.0, last - first)
 
 
 def read_samples(container: InputContainer, rate: int) -> Audio:
@@ -71,8 +119,6 @@ def read_samples(container: InputContainer, rate: int) -> Audio:
     check_stream(stream)
     source_rate = stream.rate
     samples = np.concatenate(_frames(container, stream, source_rate))
-    if not np.isfinite(samples).all():
-        raise Validation("The sound holds values that are not numbers.", "Re-encode it.")
     if source_rate != rate:
         samples = soxr.resample(samples, source_rate, rate, quality="HQ")
     if not len(samples):
@@ -120,7 +166,8 @@ def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[n
 
 
 def mono(frame: av.AudioFrame) -> np.ndarray:
-    """The mean of a frame's channels, float32 [n]."""
+    """The mean of a frame's channels, float32 [n]; their first one where they cancel each other out, as those of
+    recordings with one microphone wired the wrong way do. Samples that are no numbers are silence."""
     data: np.ndarray = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, frame.layout.nb_channels).T
@@ -129,9 +176,17 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
     elif data.dtype.kind == "i":
         scaled = data.astype(np.float32) / 2.0 ** (8 * data.dtype.itemsize - 1)
     else:
-        scaled = data.astype(np.float32)
-    mono: np.ndarray = scaled.mean(axis=0)
-    return mono
+        finite = np.nan_to_num(data, nan=0.0, posinf=1.0, neginf=-1.0)
+        scaled = np.clip(finite, -_LOUDEST, _LOUDEST).astype(np.float32)
+    mixed: np.ndarray = scaled.mean(axis=0)
+    if len(scaled) == 1 or not mixed.size:
+        return mixed
+    powers = np.square(scaled).mean(axis=1)
+    if np.square(mixed).mean() >= _CANCELLED * powers.mean() or np.count_nonzero(powers) < 2:
+        return mixed
+    # the first that is not much softer than the loudest: the choice shall not change from frame to frame
+    chosen: np.ndarray = scaled[int(np.argmax(powers >= 0.1 * powers.max()))]
+    return chosen
 
 
 def refuse_longer(seconds: float) -> None:
@@ -145,4 +200,5 @@ def refuse_longer(seconds: float) -> None:
 
 def reason(error: Exception) -> str:
     """FFmpeg's own words for what is wrong."""
-    return error.strerror if isinstance(error, av.error.FFmpegError) and error.strerror else str(error)
+    words = error.strerror if isinstance(error, av.error.FFmpegError) and error.strerror else str(error)
+    return words.rstrip(".")

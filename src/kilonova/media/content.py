@@ -51,11 +51,12 @@ class Truncation(StrEnum):
 
 
 class VideoPart(StrEnum):
-    """What of a film is wanted: its frames, its sound, or both."""
+    """What of a film is wanted: its frames, its sound, both, or both where it has frames, else its sound alone."""
 
     FRAMES = "frames"
     SOUND = "sound"
     BOTH = "both"
+    ANY = "any"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ shows the same. What no slot needs is never decoded.
 from __future__ import annotations
 
 import math
+import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -18,6 +19,7 @@ import av.error
 import numpy as np
 import PIL.Image
 from av.packet import Packet
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from kilonova.media import audio, limits
@@ -217,9 +219,23 @@ def _upright(frame: av.VideoFrame, shape: tuple[int, ...] | None) -> np.ndarray:
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
     pixels: np.ndarray = scaled.to_ndarray()
-    # FFmpeg's rotation says by how many degrees counterclockwise the picture must be turned to stand upright.
-    pixels = np.ascontiguousarray(np.rot90(pixels, k=round((frame.rotation or 0) / 90) % 4))
+    pixels = np.ascontiguousarray(_as_displayed(pixels, frame))
     if shape is not None and pixels.shape != shape:  # a stream may change its size midway
         tall, wide = shape[:2]
         pixels = np.asarray(PIL.Image.fromarray(pixels).resize((wide, tall)))
     return pixels
+
+
+def _as_displayed(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Pixels turned and mirrored as the frame's display matrix says: with its first two rows a, b and c, d, a pixel at
+    (x, y) is shown at (ax + cy, bx + dy)."""
+    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    said = bytes(matrix) if matrix is not None else b""
+    if len(said) < 36:
+        return pixels
+    a, b, _, c, d = struct.unpack_from("=5i", said)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        across, down = a, d
+    else:
+        pixels, across, down = pixels.transpose(1, 0, 2), c, b
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]

@@ -6,11 +6,15 @@ decoding may produce are ours and protect the server's memory.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from kilonova.media.content import Modality
 
 __all__ = [
     "ASYNC_BYTES",
     "ASYNC_SECONDS",
+    "DECODERS",
     "DECODE_MEMORY",
     "DECODE_SECONDS",
     "DOCUMENT_SIDE",
@@ -29,6 +33,7 @@ __all__ = [
     "TEXT_SEGMENTS",
     "TEXT_VALUE_CHARACTERS",
     "VIDEO_SIDE",
+    "decoders",
 ]
 
 #: Largest InvokeModel body, in bytes (botocore: the Body shape's maximum).
@@ -57,8 +62,8 @@ TEXT_SEGMENTS, MEDIA_SEGMENTS = 1_900, 1_434
 SYNC_SECONDS = 30.0
 GRACE_SECONDS = 0.5
 
-#: Pixels that an image file may declare before it is decoded (16,384 x 8,192).
-MAX_IMAGE_PIXELS = 134_217_728
+#: Pixels that an image file may declare before it is decoded; cameras and telephones reach 200 million.
+MAX_IMAGE_PIXELS = 300_000_000
 #: Pixels of one video frame (8K UHD).
 MAX_FRAME_PIXELS = 7_680 * 4_320
 #: Longest side of a decoded image, by detail level, and of a decoded video frame.
@@ -68,6 +73,24 @@ VIDEO_SIDE = 448
 MAX_CHANNELS = 64
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
 
-#: What one decoding process may use: seconds for one file, bytes of address space.
+
+def _machine_memory() -> int:
+    """Bytes of memory that the machine, or the container, has."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")  # of control groups, version 2
+    said = limit.read_text().strip() if limit.is_file() else ""
+    return min(memory, int(said)) if said.isdigit() else memory
+
+
+def decoders(cores: int, memory: int) -> tuple[int, int]:
+    """How many processes decode at once, and how many bytes of address space each may use: half of the machine's
+    memory is for all of them together."""
+    count = max(1, min(cores, memory // 2 // _LEAST_MEMORY))
+    return count, max(_LEAST_MEMORY, min(_MOST_MEMORY, memory // 2 // count))
+
+
+# Libraries alone take 0.4 GB of a decoding process's address space, film of 8K 1.5 GB.
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 4 << 30
+#: Decoding processes at once, and what each may use: bytes of address space, seconds for one file.
+DECODERS, DECODE_MEMORY = decoders(len(os.sched_getaffinity(0)), _machine_memory())
 DECODE_SECONDS = 30.0
-DECODE_MEMORY = 4 << 30

@@ -76,8 +76,11 @@ class Segmenter:
         self._open(0)
         duration = self._container.duration
         self._length = duration / av.time_base if duration is not None else None
-        if self._length is not None:
+        most = min(limits.ASYNC_SECONDS, limits.MEDIA_SEGMENTS * seconds)
+        if self._length is not None and self._length > most:
+            self._length = audio.lasts(self._container, file, most)
             self._refuse(self._length)
+            self._open(0)
 
     def piece(self, index: int) -> Piece | None:
         """The segment of that number, None after the last one.
@@ -226,7 +229,7 @@ class _Sound:
     def add(self, frame: av.AudioFrame, zero: float) -> None:
         if frame.sample_rate != self._source:
             raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
-        samples = np.nan_to_num(audio.mono(frame), nan=0.0, posinf=1.0, neginf=-1.0)
+        samples = audio.mono(frame)
         if frame.time is not None:
             gap = round((frame.time - zero) * self._source) - self._fed
             if gap > self._tolerance:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kilonova.media.text import decode
 from kilonova.wire.errors import Validation
 
-__all__ = ["ENDINGS", "Cue", "cues", "said"]
+__all__ = ["ENDINGS", "BadSubtitles", "Cue", "cues", "read", "said"]
 
 #: Endings of files that lie beside films; the language may stand before them: film.zh.srt.
 ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
+
+
+class BadSubtitles(Validation):
+    """A file of subtitles that cannot be read; the film beside it can be embedded without them."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +27,35 @@ class Cue:
     words: str
 
 
-def cues(text: str, name: str) -> list[Cue]:
-    """What a file of subtitles says, without its formatting.
+def read(data: bytes, name: str) -> list[Cue]:
+    """What a file of subtitles in any encoding says, without its formatting.
 
     Raises:
-        Validation: it is none.
+        BadSubtitles: it is none.
+    """
+    try:
+        text = decode(data, name)
+    except Validation as error:
+        raise BadSubtitles(error.message, error.hint) from None
+    return cues(text, name)
+
+
+def cues(text: str, name: str) -> list[Cue]:
+    """The same of the file's text.
+
+    Raises:
+        BadSubtitles: it is none.
     """
     import pysubs2
 
     try:
-        found = pysubs2.SSAFile.from_string(text)
-    except (pysubs2.Pysubs2Error, ValueError) as error:
-        raise Validation(f"{name} has no subtitles: {error}.", "Mend it or take it away.") from None
-    return [Cue(one.start / 1000, one.end / 1000, one.plaintext.strip()) for one in found if one.plaintext.strip()]
+        # pysubs2 knows them by their list of styles, which some do without
+        form = "ass" if name.lower().endswith((".ass", ".ssa")) and "[Events]" in text else None
+        found = pysubs2.SSAFile.from_string(text, format_=form)
+        return [Cue(one.start / 1000, one.end / 1000, said) for one in found if (said := one.plaintext.strip())]
+    except Exception as error:  # its parsers raise whatever Python does on what they do not expect
+        why = str(error).rstrip(".") or type(error).__name__
+        raise BadSubtitles(f"{name} has no subtitles that can be read: {why}.", "Mend it or take it away.") from None
 
 
 def said(found: Sequence[Cue], start: float, end: float) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import regex
 
-from kilonova.wire.errors import Validation
+from kilonova.media.charset import UTF8, Decoder
 
-__all__ = ["Segment", "decode", "decoded", "segments"]
+__all__ = ["Decoded", "Segment", "decode", "decoded", "read", "segments", "worth_reading"]
 
 # What a cut may not separate is a grapheme cluster (Unicode Standard Annex 29); clusters are short, emoji families
 # the longest in use.
@@ -22,6 +21,13 @@ _CLAUSE_ENDS = "，、：,:\u104a\u1361"
 _CLOSERS = "”’」』）】》〉〕\"')]"
 
 
+# Words so long are data: base64, keys, numbers without blanks. Of them the beginning stands for all, as each 800
+# characters cost a model half a second. Other runs without blanks, such as minified JSON, say something for longer.
+_DATA = regex.compile(r"[A-Za-z0-9+/=_-]++")
+_RUN = regex.compile(r"[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]++")
+_DATA_KEPT, _RUN_KEPT = 1_000, 16_000
+
+
 @dataclass(frozen=True)
 class Segment:
     """A piece of a text: ``value`` is the text from ``start`` to ``end``, in characters from zero."""
@@ -31,42 +37,72 @@ class Segment:
     value: str
 
 
-def decode(data: bytes, name: str) -> str:
-    """The text of a UTF-8 file, without its byte order mark.
+@dataclass(frozen=True)
+class Decoded:
+    """A text, and the name of the encoding that it was written in: "" for UTF-8."""
+
+    value: str
+    encoding: str = ""
+
+
+def read(data: bytes, name: str) -> Decoded:
+    """The text of a file in any encoding (``charset``), without its byte order mark; stray bytes become U+FFFD.
 
     Raises:
-        Validation: it is not UTF-8, or empty.
+        Validation: it is no text, or empty.
     """
-    return "".join(decoded([data], name))
+    decoder = Decoder(name)
+    value = decoder.feed(data) + decoder.finish()
+    return Decoded(value, "" if decoder.encoding == UTF8 else decoder.encoding)
+
+
+def decode(data: bytes, name: str) -> str:
+    """The same, without the name of the encoding.
+
+    Raises:
+        Validation: as ``read``.
+    """
+    return read(data, name).value
 
 
 def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
     """The same piece by piece, for files that are read as they come.
 
     Raises:
-        Validation: as ``decode``.
+        Validation: as ``read``.
     """
-    decoder, seen, any_text = codecs.getincrementaldecoder("utf-8")(), 0, False
-    first = True
-
-    def text(data: bytes, final: bool) -> str:
-        try:
-            return decoder.decode(data, final)
-        except UnicodeDecodeError as error:
-            place = seen - len(decoder.getstate()[0]) + error.start
-            raise Validation(f"{name} is not UTF-8 text (byte {place}).", "Convert it to UTF-8.") from None
-
+    decoder = Decoder(name)
     for chunk in chunks:
-        piece = text(chunk, False)
-        seen += len(chunk)
-        if first and piece:
-            piece, first = piece.removeprefix("\ufeff"), False
-        if piece:
-            any_text = True
+        if piece := decoder.feed(chunk):
             yield piece
-    text(b"", True)
-    if not any_text:
-        raise Validation(f"{name} is empty.")
+    if piece := decoder.finish():
+        yield piece
+
+
+def worth_reading(text: str) -> Iterator[tuple[int, str]]:
+    """The text without the rest of words that are too long to be words, as pieces with their places, in characters."""
+    place = 0
+    for start, end in _left_out(text):
+        yield place, text[place:start]
+        place = end
+    if place < len(text):
+        yield place, text[place:]
+
+
+def _left_out(text: str) -> Iterator[tuple[int, int]]:
+    for run in _RUN.finditer(text):
+        if run.end() - run.start() <= _DATA_KEPT:
+            continue
+        place, budget = run.start(), _RUN_KEPT
+        for data in _DATA.finditer(text, run.start(), run.end()):
+            end = data.start() + _DATA_KEPT
+            if end - place > budget:
+                break
+            if data.end() > end:
+                yield end, data.end()
+                place, budget = data.end(), budget - (end - place)
+        if run.end() - place > budget:
+            yield place + budget, run.end()
 
 
 def segments(pieces: Iterable[str], longest: int) -> Iterator[Segment]:

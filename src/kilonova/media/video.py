@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 
 import av
 import av.error
@@ -15,7 +16,11 @@ from kilonova.media.content import Audio, Video, VideoPart
 from kilonova.media.frames import Fault, Frames
 from kilonova.wire.errors import Validation
 
-__all__ = ["decode", "video_stream"]
+__all__ = ["NoVideo", "decode", "video_stream"]
+
+
+class NoVideo(Validation):
+    """The file has no video stream; it may hold sound."""
 
 
 def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) -> Video | Audio | None:
@@ -24,14 +29,18 @@ def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) ->
     Frames are taken by their time stamps, one for each ``1 / frame_rate`` seconds (``media.frames``).
 
     Returns:
-        A ``Video``; for ``VideoPart.SOUND`` an ``Audio``, or None when the film is silent.
+        A ``Video``; for ``VideoPart.SOUND`` an ``Audio``, or None when the film is silent; for ``VideoPart.ANY`` an
+        ``Audio`` where the file has no video stream.
 
     Raises:
-        Validation: no video stream, damaged, too long, or outside the bounds in ``limits``.
+        NoVideo: it has no video stream.
+        Validation: it is damaged, too long, or outside the bounds in ``limits``.
     """
     with audio.open_file(io.BytesIO(data)) as container:
+        if part is VideoPart.ANY and container.streams.audio and not _has_video(container):
+            return audio.decode(data, sample_rate)
         stream = video_stream(container)
-        audio.check_duration(container)
+        audio.check_duration(container, io.BytesIO(data))
         if part is VideoPart.SOUND:
             return _sound(container, sample_rate)
         film = _sample(container, stream, frame_rate)
@@ -45,17 +54,26 @@ def video_stream(container: InputContainer) -> VideoStream:
     """The film's stream, not its cover picture.
 
     Raises:
-        Validation: there is none, or it is outside the bounds in ``limits``.
+        NoVideo: there is none.
+        Validation: it is outside the bounds in ``limits``.
     """
-    pictures = av.stream.Disposition.attached_pic
-    stream = next((s for s in container.streams.video if not s.disposition & pictures), None)
+    stream = next(_videos(container), None)
     if stream is None:
-        raise Validation("The file has no video stream.", "For sound alone use audio.")
+        raise NoVideo("The file has no video stream.", "For sound alone use audio.")
     audio.require_decoder(stream)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.MAX_FRAME_PIXELS:
         raise Validation(f"The film has {width} x {height} pixels; at most {limits.MAX_FRAME_PIXELS:,} are decoded.")
     return stream
+
+
+def _videos(container: InputContainer) -> Iterator[VideoStream]:
+    pictures = av.stream.Disposition.attached_pic
+    return (stream for stream in container.streams.video if not stream.disposition & pictures)
+
+
+def _has_video(container: InputContainer) -> bool:
+    return next(_videos(container), None) is not None
 
 
 def _sound(container: InputContainer, rate: int) -> Audio | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kilonova.media import subtitles
-from kilonova.media.text import decode
+from kilonova.media.text import read
 from kilonova.search.facts import keepable
 from kilonova.search.files import File
 from kilonova.storage.files import read_file
@@ -76,7 +76,7 @@ def _sidecar(uri: str, info: ObjectInfo) -> dict[str, Any]:
         try:
             found = json.loads(data)
         except UnicodeDecodeError:
-            found = json.loads(decode(data, uri))
+            found = json.loads(read(data, uri).value)
     except ValueError as error:
         raise Validation(f"{uri} is no JSON: {error}.", "Mend it or take it away.") from None
     except RecursionError:
@@ -88,7 +88,7 @@ def _sidecar(uri: str, info: ObjectInfo) -> dict[str, Any]:
 
 def _cues(uri: str, info: ObjectInfo) -> list[subtitles.Cue]:
     _check_size(uri, info, _SUBTITLES_BYTES)
-    return subtitles.cues(decode(read_file(uri, info), uri), uri)
+    return subtitles.read(read_file(uri, info), uri)
 
 
 def _check_size(uri: str, info: ObjectInfo, most: int) -> None:

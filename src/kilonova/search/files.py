@@ -5,14 +5,17 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib.util import find_spec
 
 from kilonova.media.content import Modality
 from kilonova.media.office import ENDINGS
-from kilonova.media.sniff import TEXTS, modality_of_name
-from kilonova.storage.files import name_of, path_of
+from kilonova.media.sniff import HEIC, TEXTS, modality_of_name, sniff
+from kilonova.storage.files import name_of, open_file, path_of
 from kilonova.storage.objects import ObjectInfo
+from kilonova.wire.errors import KilonovaError
 
-__all__ = ["PLACE", "File", "Kind", "kind_of", "under"]
+__all__ = ["HINTS", "PLACE", "File", "Kind", "ending_of", "kind_of", "kind_of_file", "under"]
 
 
 class Kind(StrEnum):
@@ -25,8 +28,11 @@ class Kind(StrEnum):
     VIDEO = "video"
 
 
-#: Fields of a payload that say where a point lies in its file, and how its words begin; it has those that apply.
-PLACE = ("start", "end", "page", "snippet")
+#: Fields of a payload that say where a point lies in its file, in which encoding that is, and how its words begin; it
+#: has those that apply.
+PLACE = ("start", "end", "page", "encoding", "snippet")
+#: What opens files of an ending that cannot be indexed as it is.
+HINTS = {f".{ending}": "pip install 'kilonova[heic]'" for ending in HEIC}
 _KINDS = {modality: Kind(str(modality)) for modality in Modality}
 
 
@@ -61,8 +67,33 @@ def kind_of(name: str) -> Kind | None:
         return Kind.DOCUMENT
     if lower.endswith(TEXTS):
         return Kind.TEXT
+    if ending_of(lower) in HINTS and not _reads_heic():
+        return None
     modality = modality_of_name(name)
     return _KINDS[modality] if modality is not None else None
+
+
+def ending_of(name: str) -> str:
+    """A file's ending with its full stop in small letters, by which files that cannot be indexed are counted; "" for a
+    name without one."""
+    stem, stop, ending = name.rpartition("/")[2].rpartition(".")
+    return stop + ending.lower() if stem else ""
+
+
+@cache
+def _reads_heic() -> bool:
+    return find_spec("pillow_heif") is not None
+
+
+def kind_of_file(uri: str, info: ObjectInfo) -> Kind | None:
+    """The same of a file that is there: .ts is the ending of films and of a programming language."""
+    if not uri.lower().endswith((".ts", ".mts")):
+        return kind_of(uri)
+    try:
+        with open_file(uri, info) as file:
+            return Kind.VIDEO if sniff(file.read(1024))[1] else Kind.TEXT
+    except (OSError, KilonovaError):
+        return Kind.VIDEO  # reading it says why it cannot be read
 
 
 def under(uri: str, root: str) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kilonova._process.parent import Child, ChildDied, ChildTimeout
@@ -19,7 +18,8 @@ from kilonova.media.content import Content, Encoded, Image, Modality, Text, Vide
 from kilonova.media.html import words_of_html
 from kilonova.media.segments import Piece
 from kilonova.media.sniff import format_of_name
-from kilonova.media.text import decode, segments
+from kilonova.media.text import read, segments, worth_reading
+from kilonova.media.video import NoVideo
 from kilonova.media.words import printable
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
@@ -53,7 +53,8 @@ class Part:
 
     Attributes:
         content: what to embed; None where ``fault`` says why it cannot be.
-        place: where in the file: ``start`` and ``end`` in seconds or characters, ``page`` from 1.
+        place: where in the file: ``start`` and ``end`` in seconds or characters, ``page`` from 1;
+            ``encoding`` of a text that is not UTF-8.
         text: its words, for BM25; "" where they are not known, or stand with another part.
         shown: words that begin like it, where ``text`` is "".
     """
@@ -82,7 +83,7 @@ class Reading:
     def __init__(self, card: ModelCard, settings: Settings) -> None:
         self._settings = settings
         self._media = reading_processes(card)
-        self._readers = asyncio.Semaphore(len(os.sched_getaffinity(0)))  # reading scans keeps a core busy
+        self._readers = asyncio.Semaphore(limits.DECODERS)  # reading scans keeps a core busy
         # the folder is ours, for a reader that is killed leaves what is in it
         self._scratch = Scratch()
         self._files = Children("kilonova.search.reader:handler", str(self._scratch.path), memory=limits.DECODE_MEMORY)
@@ -122,8 +123,10 @@ class Reading:
         """
         if file.kind is Kind.TEXT:
             assert data is not None
-            for part in self._text(decode(data, file.name), file.name):
-                yield part
+            found_text = read(data, file.name)
+            encoding = {"encoding": found_text.encoding} if found_text.encoding else {}
+            for part in self._text(found_text.value, file.name):
+                yield replace(part, place={**part.place, **encoding})
         elif file.kind is Kind.IMAGE:
             assert data is not None
             yield Part(Encoded(Modality.IMAGE, data, format_of_name(file.name)))
@@ -132,19 +135,34 @@ class Reading:
                 async for part in found:
                     yield part
         else:
-            modality = Modality(str(file.kind))
-            check_size(file.uri, file.info, modality)
-            wanted = Wanted(file.uri, None, file.info, modality, self._settings.seconds, 0)
-            async with contextlib.aclosing(pieces(wanted, self._media)) as found_pieces:
-                async for piece in found_pieces:
-                    yield _heard_or_seen(piece)
+            async with contextlib.aclosing(self._media_parts(file, Modality(str(file.kind)))) as found_parts:
+                async for part in found_parts:
+                    yield part
+
+    async def _media_parts(self, file: File, modality: Modality) -> AsyncGenerator[Part]:
+        """The segments of a film or a sound; a film's file that holds sound alone becomes one of the kind audio."""
+        check_size(file.uri, file.info, modality)
+        wanted = Wanted(file.uri, None, file.info, modality, self._settings.seconds, 0)
+        kind = {} if modality == str(file.kind) else {"kind": str(modality)}
+        try:
+            async with contextlib.aclosing(pieces(wanted, self._media)) as found:
+                async for piece in found:
+                    part = _heard_or_seen(piece)
+                    yield replace(part, place={**part.place, **kind})
+        except NoVideo:  # said by the first piece
+            if modality is Modality.AUDIO:
+                raise
+            async with contextlib.aclosing(self._media_parts(file, Modality.AUDIO)) as heard:
+                async for part in heard:
+                    yield part
 
     def _text(self, text: str, name: str) -> Iterator[Part]:
         if name.lower().endswith((".html", ".htm")):
             text = words_of_html(text)
-        for one in segments([text], self._settings.characters):
-            if one.value.strip():
-                yield Part(Text(one.value), {"start": one.start, "end": one.end}, one.value)
+        for start, piece in worth_reading(text):
+            for one in segments([piece], self._settings.characters):
+                if one.value.strip():
+                    yield Part(Text(one.value), {"start": start + one.start, "end": start + one.end}, one.value)
 
     async def page(self, uri: str, info: ObjectInfo, number: int) -> Image | str | None:
         """A page of a document, from 0, or its words where it cannot be drawn; None after the last one.

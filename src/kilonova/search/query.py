@@ -24,7 +24,8 @@ from kilonova.models.card import Purpose
 from kilonova.search.files import PLACE, Kind
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
 from kilonova.search.rerank import Reranker, reordered
-from kilonova.stores.base import Collection, Match, Metric, VectorStore, check_query
+from kilonova.stores.base import Collection, Match, Metric, VectorStore
+from kilonova.stores.checks import check_query
 from kilonova.stores.filter import Compare, Filter, In, all_of
 from kilonova.wire.errors import NotFound, Validation
 

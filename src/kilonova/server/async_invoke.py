@@ -33,7 +33,7 @@ class AsyncInvoke:
 
     async def start(self, call: Call) -> Answer:
         """``POST /async-invoke``."""
-        request = wire.parse_start(call.take_body())
+        request = await call.parse(wire.parse_start)
         model = bedrock.parse_model_id(request.modelId, call.region, self._models)
         call.modality = str(request.params.modality)
         self._engines[model].require(request.params.modality)

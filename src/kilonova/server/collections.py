@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
+from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
 from kilonova.server.operation import Answer, Call
@@ -13,6 +17,8 @@ from kilonova.stores.filter import Filter, parse
 from kilonova.wire import search as wire
 
 __all__ = ["Collections"]
+
+_Request = TypeVar("_Request", bound=BaseModel)
 
 
 class Collections:
@@ -28,14 +34,13 @@ class Collections:
     async def list(self, call: Call) -> Answer:
         """``GET /v1/collections``."""
 
-        def look() -> list[dict[str, object]]:
-            return [wire.plain_collection(one, self._store.count(one.name)) for one in self._store.collections()]
-
-        return Answer(wire.render({"collections": await asyncio.to_thread(look)}))
+        found, faults = await asyncio.to_thread(self._store.counts)
+        rows = [wire.plain_collection(one, count) for one, count in found]
+        return Answer(wire.render({"collections": rows, "faults": faults}))
 
     async def create(self, call: Call) -> Answer:
         """``POST /v1/collections``."""
-        wanted = wire.parse(wire.CreateRequest, call.take_body())
+        wanted = await _parsed(call, wire.CreateRequest)
         made = Collection(wanted.name, wanted.model, wanted.dimension, wanted.metric)
         await asyncio.to_thread(self._store.create, made)
         return Answer(wire.render(wire.plain_collection(made, 0)))
@@ -53,58 +58,73 @@ class Collections:
 
     async def upsert(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points``."""
-        wanted = wire.parse(wire.UpsertRequest, call.take_body())
-        points = [Point(one.id, wire.decoded(one.vector), one.payload, one.text) for one in wanted.points]
-        await asyncio.to_thread(self._store.upsert, _name(call), points)
+        wanted = await _parsed(call, wire.UpsertRequest)
+
+        def write() -> None:
+            points = [
+                Point(one.id, wire.decoded(one.vector), one.payload or {}, one.text or "") for one in wanted.points
+            ]
+            self._store.upsert(_name(call), points)
+
+        await asyncio.to_thread(write)
         return Answer(b"{}")
 
     async def delete(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/delete``."""
-        ids = wire.parse(wire.IdsRequest, call.take_body()).ids
+        ids = (await _parsed(call, wire.IdsRequest)).ids
         await asyncio.to_thread(self._store.delete, _name(call), ids)
         return Answer(b"{}")
 
     async def points(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/get``."""
-        ids = wire.parse(wire.IdsRequest, call.take_body()).ids
+        ids = (await _parsed(call, wire.IdsRequest)).ids
         found = await asyncio.to_thread(self._store.get, _name(call), ids)
         return Answer(wire.render({"points": [wire.plain_point(one) for one in found]}))
 
     async def scroll(self, call: Call) -> StreamingResponse:
         """``POST /v1/collections/{name}/points/scroll``: a point a line, until the last one."""
-        wanted = wire.parse(wire.ScrollRequest, call.take_body())
+        wanted = await _parsed(call, wire.ScrollRequest)
         name, where = _name(call), _filter(wanted.where)
-        await asyncio.to_thread(self._store.count, name)  # an error is told before the answer begins
+        points = self._store.scroll(name, where, vectors=wanted.vectors)
+        first = await asyncio.to_thread(next, points, None)  # errors are told before the answer begins
 
         def lines() -> Iterator[bytes]:
-            for point in self._store.scroll(name, where, vectors=wanted.vectors):
+            for point in chain([first] if first is not None else [], points):
                 yield wire.render(wire.plain_point(point)) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def count(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/count``."""
-        where = _filter(wire.parse(wire.CountRequest, call.take_body()).where)
+        where = _filter((await _parsed(call, wire.CountRequest)).where)
         count = await asyncio.to_thread(self._store.count, _name(call), where)
         return Answer(wire.render({"count": count}))
 
     async def query(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/query``."""
-        wanted = wire.parse(wire.QueryRequest, call.take_body())
+        wanted = await _parsed(call, wire.QueryRequest)
         name, where = _name(call), _filter(wanted.where)
-        if wanted.vector is not None:
-            vector = wire.decoded(wanted.vector)
-            found = await asyncio.to_thread(self._store.nearest, name, vector, wanted.k, where, exact=wanted.exact)
-        else:
-            assert wanted.text is not None
-            found = await asyncio.to_thread(self._store.lexical, name, wanted.text, wanted.k, where)
-        return Answer(wire.render({"matches": [wire.plain_match(one) for one in found]}))
+
+        def search() -> bytes:
+            if wanted.vector is not None:
+                vector = wire.decoded(wanted.vector)
+                found = self._store.nearest(name, vector, wanted.k, where, exact=wanted.exact)
+            else:
+                assert wanted.text is not None
+                found = self._store.lexical(name, wanted.text, wanted.k, where)
+            return wire.render({"matches": [wire.plain_match(one) for one in found]})
+
+        return Answer(await asyncio.to_thread(search))
 
     async def optimize(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/optimize``."""
         call.take_body()
         await asyncio.to_thread(self._store.optimize, _name(call))
         return Answer(b"{}")
+
+
+async def _parsed(call: Call, model: type[_Request]) -> _Request:
+    return await call.parse(partial(wire.parse, model))
 
 
 def _name(call: Call) -> str:

@@ -37,7 +37,7 @@ class Bedrock:
         begin = perf_counter()
         model = bedrock.parse_model_id(call.request.path_params["model_id"], call.region, list(self._models))
         engine = self._engines[model]
-        params = nova.parse_single(call.take_body())
+        params = await call.parse(nova.parse_single)
         call.modality = str(params.modality)
         engine.check(params.modality)  # before anything is fetched or decoded
         parts = await self._parts(call, params)

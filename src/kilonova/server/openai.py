@@ -6,6 +6,7 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.engines import Engines
 from kilonova.engine.matryoshka import DIMENSIONS
 from kilonova.media.content import Encoded, Mixed, Modality, Text, Truncation
+from kilonova.models.card import Purpose
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
 from kilonova.wire import bedrock, openai
@@ -26,7 +27,7 @@ class OpenAI:
 
     async def embeddings(self, call: Call) -> Answer:
         """``POST /v1/embeddings``; without ``dimensions`` the model's own."""
-        request = openai.parse_embeddings(call.take_body())
+        request = await call.parse(openai.parse_embeddings)
         model = bedrock.parse_model_id(request.model, "", list(self._models))
         engine = self._engines[model]
         native = engine.card.native_dimension
@@ -34,7 +35,9 @@ class OpenAI:
         items = [await self._item(call, engine, one) for one in request.input]
         kinds = {one.modality if not isinstance(one, Mixed) else "mixed" for one in items}
         call.modality = str(kinds.pop()) if len(kinds) == 1 else "mixed"
-        results = await engine.embed_all(items, request.embeddingPurpose, request.dimensions or native)
+        results = await engine.embed_all(
+            items, request.embeddingPurpose or Purpose.GENERIC_INDEX, request.dimensions or native
+        )
         tokens = sum(result.tokens for result in results)
         return Answer(openai.render_embeddings([result.vector for result in results], request, model, tokens))
 

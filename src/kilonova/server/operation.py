@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TypeVar
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +28,9 @@ _log = logging.getLogger("kilonova.server")
 _REGION = "us-east-1"  # of callers with an API key, who name none
 _BODY_SECONDS = 60.0  # a caller that stalls must not hold its place for ever
 
+_LARGE = 64 << 10  # bytes of a body whose parsing takes milliseconds
+
+_Parsed = TypeVar("_Parsed")
 ErrorBody = Callable[[KilonovaError], tuple[int, dict[str, str], bytes]]
 
 
@@ -54,6 +58,11 @@ class Call:
         """The body, which is let go here so that it is freed as soon as it is parsed."""
         body, self.body = self.body, b""
         return body
+
+    async def parse(self, parser: Callable[[bytes], _Parsed]) -> _Parsed:
+        """The body, parsed; a large one beside the event loop."""
+        body = self.take_body()
+        return parser(body) if len(body) < _LARGE else await asyncio.to_thread(parser, body)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 import tempfile
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +66,7 @@ class Search:
         if call.request.headers.get("content-type", "").startswith("multipart/form-data"):
             request, wanted = await self._form(call)
         else:
-            request, wanted = wire.parse(wire.SearchRequest, call.take_body()), []
+            request, wanted = await call.parse(partial(wire.parse, wire.SearchRequest)), []
         collection = await self._collection(request.collection)
         wanted = [*await self._wanted(call, request), *wanted]
         call.modality = "mixed" if len(wanted) > 1 else next((str(one.modality) for one, _ in wanted), "none")
@@ -146,7 +148,8 @@ class Search:
             from kilonova.search.items import Reading, Settings  # servers start sooner without what reads media
 
             self._reading = Reading(self._engines.first.card, Settings())
-        with tempfile.NamedTemporaryFile(suffix=Path(name).suffix) as file:
+        ending = re.search(r"\.[A-Za-z0-9]{1,10}$", name)
+        with tempfile.NamedTemporaryFile(suffix=ending[0] if ending else "") as file:
             await asyncio.to_thread(file.write, data)
             await asyncio.to_thread(file.flush)
             found = await self._reading.page(file.name, ObjectInfo(len(data), file.name), number - 1)
@@ -164,6 +167,8 @@ class Search:
             form = await MultiPartParser(call.request.headers, body(), max_part_size=limits.INLINE_BODY_BYTES).parse()
         except MultiPartException as error:
             raise Validation(f"The form cannot be read: {error.message}.") from None
+        except (UnicodeError, LookupError) as error:
+            raise Validation(f"The form's text cannot be read: {error}.", "Send it in UTF-8.") from None
         fields: dict[str, Any] = {}
         wanted: list[_Wanted] = []
         try:

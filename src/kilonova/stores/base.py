@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Several
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from kilonova.stores.filter import Filter
-from kilonova.wire.errors import NotFound, Validation
+from kilonova.wire.errors import KilonovaError, NotFound
 
-__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "check_name", "check_points", "check_query"]
-
-_NAME = re.compile(r"[^\W_][\w-]{0,63}")
+__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore"]
 
 
 class Metric(StrEnum):
@@ -71,46 +68,6 @@ class Match:
     distance: float | None = None
 
 
-def check_name(name: str) -> None:
-    """Refuse names that a collection cannot have in every store.
-
-    Raises:
-        Validation: it is none.
-    """
-    if not _NAME.fullmatch(name):
-        raise Validation(
-            f"{name!r} is no name of a collection.",
-            "Use letters, digits, - and _, at most 64, with a letter or digit first.",
-        )
-
-
-def check_points(collection: Collection, points: Sequence[Point]) -> None:
-    """Refuse points that do not fit.
-
-    Raises:
-        Validation: a vector has another length.
-    """
-    for point in points:
-        if point.vector.shape != (collection.dimension,):
-            raise Validation(
-                f"The vector of {point.id} is {point.vector.shape}; "
-                f"{collection.name} holds vectors of {collection.dimension}."
-            )
-
-
-def check_query(collection: Collection, vector: np.ndarray) -> None:
-    """Refuse a query that does not fit.
-
-    Raises:
-        Validation: it has another length.
-    """
-    if vector.shape != (collection.dimension,):
-        raise Validation(
-            f"The query is a vector of {vector.size} numbers; "
-            f"{collection.name} holds vectors of {collection.dimension}."
-        )
-
-
 class VectorStore(ABC):
     """Collections of points. Methods may be called from any thread; those that are given a name raise ``NotFound``
     where no collection has it, ``Unavailable`` where the store cannot be reached or another process owns it."""
@@ -129,6 +86,22 @@ class VectorStore(ABC):
     @abstractmethod
     def collections(self) -> list[Collection]:
         """All collections, by name."""
+
+    def faults(self) -> dict[str, str]:
+        """Why collections cannot be read, by name; ``collections`` leaves these out, ``drop`` takes them."""
+        return {}
+
+    def counts(self) -> tuple[list[tuple[Collection, int | None]], dict[str, str]]:
+        """All collections with how many points they have, None where that cannot be read; and why, by name."""
+        found: list[tuple[Collection, int | None]] = []
+        faults = self.faults()
+        for one in self.collections():
+            try:
+                found.append((one, self.count(one.name)))
+            except KilonovaError as fault:
+                found.append((one, None))
+                faults[one.name] = str(fault)
+        return found, faults
 
     def find(self, name: str) -> Collection:
         """The collection of that name.

@@ -24,15 +24,8 @@ from chromadb.errors import ChromaError
 from chromadb.errors import NotFoundError as ChromaNotFound
 
 from kilonova.stores import flat, lexical
-from kilonova.stores.base import (
-    Collection,
-    Match,
-    Metric,
-    Point,
-    check_name,
-    check_points,
-    check_query,
-)
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filter import Filter
 from kilonova.stores.owner import Owner
 from kilonova.stores.servers import ServerStore

@@ -11,6 +11,7 @@ it anew.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -24,12 +25,15 @@ import faiss
 import numpy as np
 
 from kilonova.stores import lexical, sql
-from kilonova.stores.base import Collection, Match, Metric, Point, check_points, check_query
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import check_points, check_query
 from kilonova.stores.filter import Filter
 from kilonova.stores.folders import FolderStore
 from kilonova.wire.errors import Validation
 
 __all__ = ["Faiss", "Kind", "opened"]
+
+_log = logging.getLogger("kilonova.stores")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS points (
@@ -66,20 +70,28 @@ class _Open:
         self.database.executescript(_TABLES)
         self.database.create_function("moment", 1, sql.seconds, deterministic=True)
         self.masks: OrderedDict[Filter | None, np.ndarray] = OrderedDict()
-        self.built, last = self._load()
+        self.built, built, last = self._load()
         rows = self.database.execute("SELECT number, vector FROM points WHERE number > ? ORDER BY number", (last,))
         self.tail = self.flat()
-        numbers = [] if self.built is None else [np.load(folder / "built.npy")]
+        numbers = [built]
         while some := rows.fetchmany(_PAGE):
             self.tail.add(np.stack([np.frombuffer(vector, np.float32) for _, vector in some]))
             numbers.append(np.array([number for number, _ in some], np.int64))
-        self.numbers = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
+        self.numbers = np.concatenate(numbers)
 
-    def _load(self) -> tuple[Any, int]:
-        path = self.folder / "built.json"
-        if not path.exists():
-            return None, 0
-        return faiss.read_index(str(self.folder / "built.faiss")), int(json.loads(path.read_text())["last"])
+    def _load(self) -> tuple[Any, np.ndarray, int]:
+        """The built index, its points' numbers and the last of them; nothing where they are missing or damaged, for
+        SQLite has everything."""
+        try:
+            last = int(json.loads((self.folder / "built.json").read_text())["last"])
+            index, numbers = faiss.read_index(str(self.folder / "built.faiss")), np.load(self.folder / "built.npy")
+            if index.ntotal == len(numbers) and index.d == self.collection.dimension:
+                return index, numbers, last
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            _log.warning("the index in %s is damaged and will be made anew: %s", self.folder, error)
+        return None, np.zeros(0, np.int64), 0
 
     def flat(self) -> Any:
         euclid = self.collection.metric is Metric.EUCLID
@@ -119,34 +131,34 @@ class Faiss(FolderStore[_Open]):
         return _Open(folder, collection)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
-        found = self.opened(name)
-        check_points(found.collection, points)
-        points = list({point.id: point for point in points}.values())
-        if not points:
-            return
-        vectors = np.stack([_unit(found.collection, point.vector) for point in points])
-        with found.lock:
-            with found.database as database:
-                _forget(database, [point.id for point in points])
-                numbers = [_insert(database, point, vector) for point, vector in zip(points, vectors, strict=True)]
-            found.tail.add(vectors)
-            found.numbers = np.concatenate([found.numbers, np.array(numbers, np.int64)])
-            found.masks.clear()
+        with self.using(name) as found:
+            check_points(found.collection, points)
+            self.check_space(points=points)
+            points = list({point.id: point for point in points}.values())
+            if not points:
+                return
+            vectors = np.stack([_unit(found.collection, point.vector) for point in points])
+            with found.lock:
+                with found.database as database:
+                    _forget(database, [point.id for point in points])
+                    numbers = [_insert(database, point, vector) for point, vector in zip(points, vectors, strict=True)]
+                found.tail.add(vectors)
+                found.numbers = np.concatenate([found.numbers, np.array(numbers, np.int64)])
+                found.masks.clear()
 
     def delete(self, name: str, ids: Several[str]) -> None:
-        found = self.opened(name)
-        with found.lock:
+        with self.using(name) as found, found.lock:
             with found.database as database:
                 _forget(database, list(ids))
             found.masks.clear()
 
     def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        found, last = self.opened(name), 0
+        last = 0
         test, values = sql.translated(where) if where is not None else ("1", [])
         vector = "vector" if vectors else "x''"
         asked = f"SELECT number, id, payload, text, {vector} FROM points WHERE number > ? AND {test} ORDER BY number"
         while True:
-            with found.lock:
+            with self.using(name) as found, found.lock:
                 some = found.database.execute(f"{asked} LIMIT {_PAGE}", [last, *values]).fetchall()
             if not some:
                 return
@@ -154,62 +166,61 @@ class Faiss(FolderStore[_Open]):
             last = some[-1][0]
 
     def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        found = self.opened(name)
-        asked = "SELECT id, payload, text, vector FROM points WHERE id IN (SELECT value FROM json_each(?))"
-        with found.lock:
-            there = {row[0]: _point(row) for row in found.database.execute(asked, [json.dumps(list(ids))])}
-        return [there[one] for one in ids if one in there]
+        with self.using(name) as found:
+            asked = "SELECT id, payload, text, vector FROM points WHERE id IN (SELECT value FROM json_each(?))"
+            with found.lock:
+                there = {row[0]: _point(row) for row in found.database.execute(asked, [json.dumps(list(ids))])}
+            return [there[one] for one in ids if one in there]
 
     def count(self, name: str, where: Filter | None = None) -> int:
-        found = self.opened(name)
-        test, values = sql.translated(where) if where is not None else ("1", [])
-        with found.lock:
-            (count,) = found.database.execute(f"SELECT count(*) FROM points WHERE {test}", values).fetchone()
-        return int(count)
+        with self.using(name) as found:
+            test, values = sql.translated(where) if where is not None else ("1", [])
+            with found.lock:
+                (count,) = found.database.execute(f"SELECT count(*) FROM points WHERE {test}", values).fetchone()
+            return int(count)
 
     def nearest(
         self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
     ) -> list[Match]:
-        found = self.opened(name)
-        check_query(found.collection, vector)
-        query = _unit(found.collection, vector)[None]
-        euclid = found.collection.metric is Metric.EUCLID
-        with found.lock:
-            mask = found.mask(where)
-            built = found.built.ntotal if found.built is not None else 0
-            ranked: list[tuple[float, int]] = []
-            for index, part, first in ((found.built, mask[:built], 0), (found.tail, mask[built:], built)):
-                if part.any():
-                    ranked += _near(index, query, min(k, int(part.sum())), part, exact, first)
-            ranked.sort(reverse=not euclid)
-            numbers = [int(found.numbers[place]) for _, place in ranked[:k]]
-            rows = _payloads(found.database, numbers)
-        values = [value for value, _ in ranked[:k]]
-        if euclid:
-            return [Match(*rows[n], distance=max(0.0, v) ** 0.5) for n, v in zip(numbers, values, strict=True)]
-        return [Match(*rows[n], score=v) for n, v in zip(numbers, values, strict=True)]
+        with self.using(name) as found:
+            check_query(found.collection, vector)
+            query = _unit(found.collection, vector)[None]
+            euclid = found.collection.metric is Metric.EUCLID
+            with found.lock:
+                mask = found.mask(where)
+                built = found.built.ntotal if found.built is not None else 0
+                ranked: list[tuple[float, int]] = []
+                for index, part, first in ((found.built, mask[:built], 0), (found.tail, mask[built:], built)):
+                    if part.any():
+                        ranked += _near(index, query, min(k, int(part.sum())), part, exact, first)
+                ranked.sort(reverse=not euclid)
+                numbers = [int(found.numbers[place]) for _, place in ranked[:k]]
+                rows = _payloads(found.database, numbers)
+            values = [value for value, _ in ranked[:k]]
+            if euclid:
+                return [Match(*rows[n], distance=max(0.0, v) ** 0.5) for n, v in zip(numbers, values, strict=True)]
+            return [Match(*rows[n], score=v) for n, v in zip(numbers, values, strict=True)]
 
     def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        found = self.opened(name)
-        test, values = sql.translated(where) if where is not None else ("1", [])
-        with found.lock:
-            total = self.count(name)
-            scores: dict[int, float] = {}
-            for term, weight in lexical.query_weights(text).items():
-                rows = found.database.execute("SELECT number, weight FROM terms WHERE term = ?", (term,)).fetchall()
-                rarity = lexical.rarity(len(rows), total)
-                for number, own in rows:
-                    scores[number] = scores.get(number, 0.0) + weight * own * rarity
-            if where is not None:
-                passed = found.database.execute(f"SELECT number FROM points WHERE {test}", values)
-                scores = {number: scores[number] for (number,) in passed if number in scores}
-            best = sorted(scores, key=lambda number: (-scores[number], number))[:k]
-            rows_of = _payloads(found.database, best)
-        return [Match(*rows_of[number], score=scores[number]) for number in best]
+        with self.using(name) as found:
+            test, values = sql.translated(where) if where is not None else ("1", [])
+            with found.lock:
+                total = self.count(name)
+                scores: dict[int, float] = {}
+                for term, weight in lexical.query_weights(text).items():
+                    rows = found.database.execute("SELECT number, weight FROM terms WHERE term = ?", (term,)).fetchall()
+                    rarity = lexical.rarity(len(rows), total)
+                    for number, own in rows:
+                        scores[number] = scores.get(number, 0.0) + weight * own * rarity
+                if where is not None:
+                    passed = found.database.execute(f"SELECT number FROM points WHERE {test}", values)
+                    scores = {number: scores[number] for (number,) in passed if number in scores}
+                best = sorted(scores, key=lambda number: (-scores[number], number))[:k]
+                rows_of = _payloads(found.database, best)
+            return [Match(*rows_of[number], score=scores[number]) for number in best]
 
     def optimize(self, name: str) -> None:
-        found = self.opened(name)
-        with found.lock:
+        with self.using(name) as found, found.lock:
             rows = found.database.execute("SELECT number, vector FROM points ORDER BY number").fetchall()
             if not rows:
                 return

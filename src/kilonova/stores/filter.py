@@ -1,10 +1,11 @@
 """Conditions on payloads: a small tree that each store translates, and the language people write it in.
 
-year >= 2020 and (camera = "X100" or not exists camera) and modality in (image, video)
+year >= 2020 and (camera = "X100" or not exists camera) and kind in (image, video)
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,22 @@ from typing import Any
 
 from kilonova.wire.errors import Validation
 
-__all__ = ["And", "Compare", "Exists", "Filter", "In", "Not", "Or", "Value", "all_of", "matches", "parse", "written"]
+__all__ = [
+    "MAX_CONDITIONS",
+    "MAX_LENGTH",
+    "And",
+    "Compare",
+    "Exists",
+    "Filter",
+    "In",
+    "Not",
+    "Or",
+    "Value",
+    "all_of",
+    "matches",
+    "parse",
+    "written",
+]
 
 Value = str | int | float | bool
 
@@ -73,6 +89,9 @@ _TOKEN = re.compile(
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EXAMPLE = 'For example: year >= 2020 and camera = "X100".'
 _DEEPEST = 50
+#: Characters and conditions of a filter that somebody writes.
+MAX_LENGTH, MAX_CONDITIONS = 16_384, 500
+_MAX_DIGITS = 40
 
 
 def all_of(*filters: Filter | None) -> Filter | None:
@@ -82,16 +101,16 @@ def all_of(*filters: Filter | None) -> Filter | None:
 
 
 def moment(value: Value) -> datetime:
-    """A string as a point in time; without a zone it is in UTC.
+    """A string as a point in time, in UTC; without a zone it is taken for UTC.
 
     Raises:
-        Validation: it is none.
+        Validation: the string is not a date.
     """
     try:
         found = datetime.fromisoformat(str(value))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise Validation(f"{value!r} has no order.", "Compare numbers, or dates like 2024-05-01.") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def matches(where: Filter, payload: Mapping[str, Any]) -> bool:
@@ -131,8 +150,12 @@ def parse(text: str) -> Filter:
     """A filter from what a person wrote.
 
     Raises:
-        Validation: it cannot be understood; the message says where.
+        Validation: it cannot be understood, the message says where; or it is too long.
     """
+    if len(text) > MAX_LENGTH:
+        raise Validation(f"The filter has {len(text):,} characters; at most {MAX_LENGTH:,} are taken.")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Validation("The filter is not valid Unicode.", "Write it in UTF-8.")
     return _Parser(text).whole()
 
 
@@ -165,7 +188,7 @@ def _quoted(text: str) -> str:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._text, self._place, self._depth = text.rstrip(), 0, 0
+        self._text, self._place, self._depth, self._conditions = text.rstrip(), 0, 0, 0
 
     def whole(self) -> Filter:
         found = self._or()
@@ -208,16 +231,18 @@ class _Parser:
             self._need("(")
             values = [self._value()]
             while self._take(","):
+                self._count()
                 values.append(self._value())
             self._need(")")
             return In(name, tuple(values))
+        self._count()
         relation = next((sign for sign in ("<=", ">=", "!=", "<", ">", "=") if self._take(sign)), None)
         if relation is None:
             raise self._fault("=, !=, <, <=, >, >= or in")
         value = self._value()
         if relation == "!=":
             return Not(Compare(name, "=", value))
-        if relation != "=" and isinstance(value, str):
+        if relation != "=" and isinstance(value, str | bool):
             moment(value)
         return Compare(name, relation, value)
 
@@ -238,9 +263,12 @@ class _Parser:
         word: str = found["word"]
         if word.lower() in ("true", "false"):
             return word.lower() == "true"
-        if number := _NUMBER.fullmatch(word):
-            return float(word) if number[1] or number[2] else int(word)
-        return word
+        return _number(word) if _NUMBER.fullmatch(word) else word
+
+    def _count(self) -> None:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise Validation(f"The filter has more than {MAX_CONDITIONS} conditions.", "Ask in several searches.")
 
     def _next(self) -> re.Match[str] | None:
         return _TOKEN.match(self._text, self._place)
@@ -259,7 +287,20 @@ class _Parser:
     def _fault(self, wanted: str) -> Validation:
         found = self._text[self._place :].strip()
         where = f"before {found[:20]!r}" if found else "at its end"
-        return Validation(f"The filter {self._text!r} lacks {wanted} {where}.", _EXAMPLE)
+        return Validation(f"The filter {self._text[:200]!r} lacks {wanted} {where}.", _EXAMPLE)
+
+
+def _number(word: str) -> int | float:
+    """A number that every store can compare with.
+
+    Raises:
+        Validation: it is beyond 64 bits, or beyond a float's range.
+    """
+    plain = not set(word) & set(".eE")
+    found: int | float = math.inf if len(word) > _MAX_DIGITS else int(word) if plain else float(word)
+    if abs(found) >= (2**63 if plain else math.inf):
+        raise Validation(f"The number {word[:_MAX_DIGITS]} is out of range.", "Integers have 64 bits.")
+    return found
 
 
 def _unquoted(text: str) -> str:

@@ -6,21 +6,35 @@ NAME/owner.json        who has it open (``stores.owner``)
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import shutil
 import threading
 from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from kilonova.stores.base import Collection, VectorStore, check_name
+from kilonova.stores.base import Collection, Point, VectorStore
+from kilonova.stores.checks import check_name
 from kilonova.stores.owner import Owner
-from kilonova.wire.errors import InternalServer, Validation
+from kilonova.wire.errors import KilonovaError, NotFound, Unavailable, Validation
 
-__all__ = ["FolderStore"]
+__all__ = ["MAX_OPEN", "RESERVE", "FolderStore"]
+
+_log = logging.getLogger("kilonova.stores")
 
 _FORMAT = 1
 _FILE = "collection.json"
+#: Collections kept open when they are not in use. Each has threads, descriptors and memory of its own.
+MAX_OPEN = 16
+#: Bytes that writing leaves free. A file that is mapped into memory and finds no room on the disk kills the process.
+RESERVE = 256 << 20
+#: Times a point's bytes that writing it may take, and bytes for the rest of it.
+_WRITTEN, _PLACE = 4, 4_096
 
 
 class _Closable(Protocol):
@@ -30,8 +44,24 @@ class _Closable(Protocol):
 _Opened = TypeVar("_Opened", bound=_Closable)
 
 
+@dataclass
+class _Entry(Generic[_Opened]):
+    """An open collection, who owns it, how many calls are using it, and whether it has to be opened anew."""
+
+    collection: _Opened
+    owner: Owner
+    users: int = 0
+    broken: bool = False
+
+    def close(self) -> None:
+        try:
+            self.collection.close()
+        finally:
+            self.owner.close()
+
+
 class FolderStore(VectorStore, Generic[_Opened]):
-    """Opens a collection at its first use and keeps it until it is closed.
+    """Opens a collection at its first use; of those not in use the ``MAX_OPEN`` used last stay open.
 
     Args:
         folder: made when the first collection is.
@@ -40,8 +70,8 @@ class FolderStore(VectorStore, Generic[_Opened]):
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self._folder, self._url = folder, url
-        self._open: dict[str, tuple[_Opened, Owner]] = {}
-        self._lock = threading.RLock()
+        self._open: OrderedDict[str, _Entry[_Opened]] = OrderedDict()
+        self._lock = threading.Condition(threading.RLock())
 
     @abstractmethod
     def load(self, collection: Collection, folder: Path, *, new: bool) -> _Opened:
@@ -49,28 +79,39 @@ class FolderStore(VectorStore, Generic[_Opened]):
         done."""
 
     def open(self, name: str) -> None:
-        """Own a collection from now on; whatever is done with it does the same.
+        """Own a collection; whatever is done with it does the same.
 
         Raises:
             NotFound: there is none.
             Owned: another process has it.
+            Unavailable: its files cannot be read.
         """
-        self.opened(name)
+        with self.using(name):
+            return
 
-    def opened(self, name: str) -> _Opened:
-        """A collection in use."""
-        with self._lock:
-            if name not in self._open:
-                self._take(self.find(name), new=False)
-            return self._open[name][0]
+    @contextlib.contextmanager
+    def using(self, name: str) -> Iterator[_Opened]:
+        """A collection that stays open within the block; faults of the library behind it become ours."""
+        entry = self._enter(name)
+        try:
+            with library_faults(f"The collection {name} failed", f"If it stays so: kilonova collections drop {name}."):
+                yield entry.collection
+        except LibraryFault:
+            entry.broken = True  # opened anew when it is used again
+            raise
+        finally:
+            with self._lock:
+                entry.users -= 1
+                self._lock.notify_all()
 
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         folder = self._folder / collection.name
-        with self._lock:
+        with self._lock, _disk_faults(folder):
             if (folder / _FILE).exists():
                 raise Validation(f"There is a collection {collection.name} already.")
             folder.mkdir(parents=True, exist_ok=True)
+            self.check_space()
             self._take(collection, new=True)
             facts = {"format": _FORMAT, **collection.facts}
             del facts["name"]
@@ -79,39 +120,165 @@ class FolderStore(VectorStore, Generic[_Opened]):
             aside.rename(folder / _FILE)  # now there is a collection
 
     def drop(self, name: str) -> None:
+        """See the contract. What cannot be opened is deleted like the rest."""
+        folder = self._folder / name
         with self._lock:
-            found = self.opened(name)
-            (self._folder / name / _FILE).unlink()  # now there is none
-            _, owner = self._open.pop(name)
-            found.close()
-            shutil.rmtree(self._folder / name, ignore_errors=True)
+            if not self._exists(name):
+                self._missing(name)
+            entry = self._open.get(name)
+            owner = entry.owner if entry is not None else Owner(folder, self._url)
+            with _disk_faults(folder):
+                (folder / _FILE).unlink()  # now there is none
+            if entry is not None:
+                self._lock.wait_for(lambda: not entry.users)
+                del self._open[name]
+                with contextlib.suppress(LibraryFault), library_faults("", ""):  # it goes, whatever its state
+                    entry.collection.close()
+            shutil.rmtree(folder, ignore_errors=True)
             owner.close()
 
     def collections(self) -> list[Collection]:
-        return [_read(path) for path in sorted(self._folder.glob(f"*/{_FILE}"))]
+        return [found for found in self._read().values() if isinstance(found, Collection)]
+
+    def faults(self) -> dict[str, str]:
+        return {name: str(found) for name, found in self._read().items() if isinstance(found, KilonovaError)}
+
+    def find(self, name: str) -> Collection:
+        if not self._exists(name):
+            self._missing(name)
+        return _collection(self._folder / name / _FILE)
 
     def close(self) -> None:
         with self._lock:
-            for found, owner in self._open.values():
-                found.close()
-                owner.close()
+            for entry in self._open.values():
+                self._lock.wait_for(lambda entry=entry: not entry.users)  # type: ignore[misc]
+                entry.close()
             self._open.clear()
 
-    def _take(self, collection: Collection, *, new: bool) -> None:
-        folder = self._folder / collection.name
-        owner = Owner(folder, self._url)
+    def check_space(self, size: int = 0, points: Sequence[Point] = ()) -> None:
+        """Refuse a write that would not leave room on the disk.
+
+        Args:
+            size: bytes about to be written, points: that are about to be written.
+
+        Raises:
+            Unavailable: less than 256 MiB would be left.
+        """
+        size += sum(_WRITTEN * (point.vector.nbytes + len(point.text)) + _PLACE for point in points)
+        free = shutil.disk_usage(self._folder).free
+        if free - size < RESERVE:
+            raise Unavailable(
+                f"The disk of {self._folder} has {free >> 20:,} MiB left; writing stops at {RESERVE >> 20}.",
+                "Make room, or move the data: --data FOLDER.",
+            )
+
+    def _enter(self, name: str) -> _Entry[_Opened]:
+        with self._lock:
+            entry = self._open.get(name)
+            if entry is not None and entry.broken and not entry.users:
+                del self._open[name]
+                with contextlib.suppress(LibraryFault), library_faults("", ""):
+                    entry.close()
+                entry = None
+            if entry is None:
+                entry = self._take(self.find(name), new=False)
+            entry.users += 1
+            self._open.move_to_end(name)
+            self._close_idle()
+            return entry
+
+    def _close_idle(self) -> None:
+        idle = [name for name, entry in self._open.items() if not entry.users]
+        for name in idle[: max(0, len(self._open) - MAX_OPEN)]:
+            self._open.pop(name).close()
+
+    def _take(self, collection: Collection, *, new: bool) -> _Entry[_Opened]:
+        name, folder = collection.name, self._folder / collection.name
+        with _disk_faults(folder):
+            owner = Owner(folder, self._url)
         try:
-            self._open[collection.name] = self.load(collection, folder, new=new), owner
+            hint = f"Delete it with: kilonova collections drop {name}; or restore its folder from a backup."
+            with library_faults(f"The collection {name} in {folder} cannot be opened", hint):
+                entry = _Entry(self.load(collection, folder, new=new), owner)
         except BaseException:
             owner.close()
             raise
+        self._open[name] = entry
+        return entry
+
+    def _read(self) -> dict[str, Collection | KilonovaError]:
+        """Every collection by its name, or why it cannot be read."""
+        found: dict[str, Collection | KilonovaError] = {}
+        for path in sorted(self._folder.glob(f"*/{_FILE}")):
+            try:
+                found[path.parent.name] = _collection(path)
+            except KilonovaError as fault:
+                found[path.parent.name] = fault
+        return found
+
+    def _exists(self, name: str) -> bool:
+        """Whether there is a collection of that name; no name leads out of the store's own folder."""
+        try:
+            check_name(name)
+        except Validation:
+            return False
+        return (self._folder / name / _FILE).exists()
+
+    def _missing(self, name: str) -> None:
+        """Raise that there is no such collection, and which there are."""
+        names = ", ".join(one.name for one in self.collections())
+        raise NotFound(
+            f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
+        )
 
 
-def _read(path: Path) -> Collection:
+class LibraryFault(Unavailable):
+    """The library behind a store failed in a way that no input explains."""
+
+
+@contextlib.contextmanager
+def library_faults(what: str, hint: str) -> Iterator[None]:
+    """Turn what a store's library raises into ``LibraryFault``.
+
+    Qdrant Edge raises plain ``Exception``, and ``PanicException``, which is no ``Exception`` but a ``BaseException``.
+
+    Args:
+        what: that failed, and hint: what to do, for the message.
+    """
     try:
-        facts = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InternalServer(f"{path} cannot be read: {error}.") from None
-    if facts["format"] != _FORMAT:
-        raise Validation(f"{path} has format {facts['format']}; this version reads {_FORMAT}.", "Update Kilonova.")
-    return Collection.of({**facts, "name": path.parent.name})
+        yield
+    except (KilonovaError, GeneratorExit, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        _log.info("%s", what, exc_info=True)
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise LibraryFault(f"{what}: {reason.rstrip('.')}.", hint) from error
+
+
+@contextlib.contextmanager
+def _disk_faults(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} cannot be written: {error.strerror}.", "See who owns it, and whether its disk is full."
+        ) from error
+
+
+def _collection(path: Path) -> Collection:
+    """A collection as its file describes it.
+
+    Raises:
+        Unavailable: the file cannot be read or does not describe one.
+        Validation: it has a newer format.
+    """
+    name = path.parent.name
+    hint = f"Restore the file, or delete the collection with: kilonova collections drop {name}."
+    try:
+        facts: Any = json.loads(path.read_text())
+        if facts["format"] == _FORMAT:
+            return Collection.of({**facts, "name": name})
+        written = facts["format"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unavailable(f"{path} cannot be read: {type(error).__name__}: {error}.", hint) from None
+    raise Validation(f"{path} has format {written!r}; this version reads {_FORMAT}.", "Update Kilonova.")

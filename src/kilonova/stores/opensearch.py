@@ -21,15 +21,8 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import NotFoundError, OpenSearchException, TransportError
 
 from kilonova.stores import flat, lexical
-from kilonova.stores.base import (
-    Collection,
-    Match,
-    Metric,
-    Point,
-    check_name,
-    check_points,
-    check_query,
-)
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filter import Filter
 from kilonova.stores.qdrant_data import uuid_of
 from kilonova.stores.servers import ServerStore

@@ -22,14 +22,8 @@ import qdrant_edge as edge
 
 from kilonova.stores import lexical
 from kilonova.stores import qdrant_data as data
-from kilonova.stores.base import (
-    Collection,
-    Match,
-    Metric,
-    Point,
-    check_points,
-    check_query,
-)
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import check_points, check_query
 from kilonova.stores.filter import Filter
 from kilonova.stores.folders import FolderStore
 
@@ -90,6 +84,11 @@ class _Open:
         with self.shard() as shard:
             shard.optimize()
 
+    @property
+    def size(self) -> int:
+        """Bytes that its files take on the disk."""
+        return sum(path.stat().st_blocks * 512 for path in Path(self._path).rglob("*") if path.is_file())
+
     def close(self) -> None:
         with self._free:
             self._free.wait_for(lambda: not self._users)
@@ -110,20 +109,22 @@ class QdrantEdge(FolderStore[_Open]):
         return found
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
-        found = self.opened(name)
-        check_points(found.collection, points)
-        if points:
-            with found.shard() as shard:
-                shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
+        with self.using(name) as found:
+            check_points(found.collection, points)
+            if points:
+                self.check_space(points=points)
+                with found.shard() as shard:
+                    shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
 
     def delete(self, name: str, ids: Several[str]) -> None:
-        found = self.opened(name)
-        if ids:
-            with found.shard() as shard:
-                shard.update(edge.UpdateOperation.delete_points([data.uuid_of(one) for one in ids]))
+        with self.using(name) as found:
+            if ids:
+                self.check_space()
+                with found.shard() as shard:
+                    shard.update(edge.UpdateOperation.delete_points([data.uuid_of(one) for one in ids]))
 
     def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        found, offset = self.opened(name), None
+        offset = None
         while True:
             request = edge.ScrollRequest(
                 offset=offset,
@@ -132,49 +133,52 @@ class QdrantEdge(FolderStore[_Open]):
                 with_payload=True,
                 with_vector=["dense"] if vectors else False,
             )
-            with found.shard() as shard:
+            with self.using(name) as found, found.shard() as shard:
                 records, offset = shard.scroll(request)
-            yield from map(_back, records)
+                points = [_back(record) for record in records]
+            yield from points
             if offset is None:
                 return
 
     def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        opened = self.opened(name)
         found: dict[str, Point] = {}
-        for first in range(0, len(ids), _PAGE):
-            some: list[int | UUID | str] = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
-            with opened.shard() as shard:
-                records = shard.retrieve(some, with_payload=True, with_vector=["dense"])
-            found |= {point.id: point for point in map(_back, records)}
+        with self.using(name) as collection:
+            for first in range(0, len(ids), _PAGE):
+                some: list[int | UUID | str] = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
+                with collection.shard() as shard:
+                    records = shard.retrieve(some, with_payload=True, with_vector=["dense"])
+                found |= {point.id: point for point in map(_back, records)}
         return [found[one] for one in ids if one in found]
 
     def count(self, name: str, where: Filter | None = None) -> int:
-        with self.opened(name).shard() as shard:
+        with self.using(name) as found, found.shard() as shard:
             return shard.count(edge.CountRequest(exact=True, filter=data.translated(where, _TERMS)))
 
     def nearest(
         self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
     ) -> list[Match]:
-        found = self.opened(name)
-        check_query(found.collection, vector)
-        # Qdrant Edge 0.9 takes the quantised vectors for exact search, too, unless they are ignored
-        quantised = edge.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=_OVERSAMPLED)
-        params = edge.SearchParams(hnsw_ef=max(_LOOK, k), exact=exact, quantization=quantised)
-        query = edge.Query.Nearest(vector.tolist(), using="dense")
-        far = found.collection.metric is Metric.EUCLID
-        return [data.match(one.payload, one.score, far) for one in self._ask(found, query, k, where, params)]
+        with self.using(name) as found:
+            check_query(found.collection, vector)
+            # Qdrant Edge 0.9 takes the quantised vectors for exact search, too, unless they are ignored
+            quantised = edge.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=_OVERSAMPLED)
+            params = edge.SearchParams(hnsw_ef=max(_LOOK, k), exact=exact, quantization=quantised)
+            query = edge.Query.Nearest(vector.tolist(), using="dense")
+            far = found.collection.metric is Metric.EUCLID
+            return [data.match(one.payload, one.score, far) for one in self._ask(found, query, k, where, params)]
 
     def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        found = self.opened(name)
-        wanted = lexical.query_weights(text)
-        if not wanted:
-            return []
-        query = edge.Query.Nearest(edge.SparseVector(list(wanted), list(wanted.values())), using="text")
-        hits = self._ask(found, query, k, where, None)
-        return [data.match(one.payload, one.score, far=False) for one in hits if one.score > 0]
+        with self.using(name) as found:
+            wanted = lexical.query_weights(text)
+            if not wanted:
+                return []
+            query = edge.Query.Nearest(edge.SparseVector(list(wanted), list(wanted.values())), using="text")
+            hits = self._ask(found, query, k, where, None)
+            return [data.match(one.payload, one.score, far=False) for one in hits if one.score > 0]
 
     def optimize(self, name: str) -> None:
-        self.opened(name).optimize()
+        with self.using(name) as found:
+            self.check_space(found.size)  # what is indexed anew is written beside the old
+            found.optimize()
 
     @staticmethod
     def _ask(

@@ -2,11 +2,13 @@
 
 A point's vectors are ``dense`` and, where it has words, the sparse ``text``; its payload has the id and the words as
 ``_id`` and ``_text``, and under ``_true`` and ``_false`` the names of fields with these values (Qdrant Edge 0.9 takes
-the condition ``= true`` for ``= 1``). Qdrant's ids are UUIDs made of ours.
+the condition ``= true`` for ``= 1``). A field of the point that has such a name, after any number of underscores, is
+kept with one underscore more. Qdrant's ids are UUIDs made of ours.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,8 @@ __all__ = ["INDEXED", "Terms", "match", "own", "payload_of", "translated", "uuid
 INDEXED = "kind"
 _SPACE = UUID("6d2c0f0e-52a1-4f0e-9a53-0d2a1c5f7b11")  # of our ids
 _TRUTHS = {True: "_true", False: "_false"}
+_NAMES = ("_id", "_text", "_true", "_false")
+_OURS = re.compile("_+(id|text|true|false)")
 _BOUNDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
@@ -32,7 +36,8 @@ def uuid_of(name: str) -> str:
 
 def payload_of(point: Point) -> dict[str, Any]:
     """What Qdrant keeps of a point beside its vectors."""
-    payload = {**point.payload, "_id": point.id, "_text": point.text}
+    payload = {_kept(field): value for field, value in point.payload.items()}
+    payload |= {"_id": point.id, "_text": point.text}
     for value, name in _TRUTHS.items():
         payload[name] = [field for field, found in point.payload.items() if found is value]
     return payload
@@ -40,8 +45,9 @@ def payload_of(point: Point) -> dict[str, Any]:
 
 def own(payload: Mapping[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
     """Id, words and payload as they were given."""
-    rest = {key: value for key, value in (payload or {}).items() if key not in _TRUTHS.values()}
-    return rest.pop("_id"), rest.pop("_text"), rest
+    kept = payload or {}
+    rest = {field[1:] if _OURS.fullmatch(field) else field: kept[field] for field in kept if field not in _NAMES}
+    return kept["_id"], kept["_text"], rest
 
 
 def match(payload: Mapping[str, Any] | None, score: float, far: bool) -> Match:
@@ -98,7 +104,12 @@ def _condition(where: Filter, terms: Terms) -> Any:
             return terms.between(_path(field), {_BOUNDS[relation]: float(value)})
 
 
+def _kept(field: str) -> str:
+    return f"_{field}" if _OURS.fullmatch(field) else field
+
+
 def _path(field: str) -> str:
-    if '"' in field or not field:
-        raise Validation(f"{field!r} is no name of a field.")
-    return f'"{field}"'
+    """A field as Qdrant's JSON path names it; a path has no way to write a quote or a backslash."""
+    if not field or '"' in field or "\\" in field:
+        raise Validation(f"The field {field!r} cannot be filtered by.", "Rename it without quotes and backslashes.")
+    return f'"{_kept(field)}"'

@@ -17,15 +17,8 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from kilonova.stores import lexical
 from kilonova.stores import qdrant_data as data
-from kilonova.stores.base import (
-    Collection,
-    Match,
-    Metric,
-    Point,
-    check_name,
-    check_points,
-    check_query,
-)
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filter import Filter
 from kilonova.stores.servers import ServerStore
 from kilonova.wire.errors import NotFound, Unavailable, Validation

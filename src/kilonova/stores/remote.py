@@ -15,7 +15,8 @@ import orjson
 import urllib3
 
 from kilonova.media.limits import INLINE_BODY_BYTES
-from kilonova.stores.base import Collection, Match, Point, VectorStore, check_name
+from kilonova.stores.base import Collection, Match, Point, VectorStore
+from kilonova.stores.checks import check_name, check_point
 from kilonova.stores.filter import Filter, written
 from kilonova.wire import errors
 from kilonova.wire import search as wire
@@ -53,10 +54,14 @@ class Remote(VectorStore):
     def collections(self) -> list[Collection]:
         return list(map(Collection.of, self._call("GET", "")["collections"]))
 
+    def faults(self) -> dict[str, str]:
+        return dict(self._call("GET", "")["faults"])
+
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         """See the contract; what does not fit into one request of 18 MB is written in several."""
         waiting: list[bytes] = []
         for point in points:
+            check_point(point)  # JSON would make null of NaN
             line = orjson.dumps(wire.plain_point(point))
             if waiting and sum(map(len, waiting)) + len(line) > _MOST_BYTES:
                 self._send(name, waiting)

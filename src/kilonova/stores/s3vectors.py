@@ -23,15 +23,8 @@ import numpy as np
 from botocore.config import Config
 
 from kilonova.stores import flat, lexical
-from kilonova.stores.base import (
-    Collection,
-    Match,
-    Metric,
-    Point,
-    check_name,
-    check_points,
-    check_query,
-)
+from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filter import Filter, matches
 from kilonova.stores.servers import ServerStore
 from kilonova.wire.errors import NotFound, Unavailable, Validation

@@ -42,10 +42,19 @@ class Shared(VectorStore):
         self._own.create(collection)
 
     def drop(self, name: str) -> None:
-        self._at(name).drop(name)
+        try:
+            self._own.drop(name)  # also what cannot be opened
+        except Owned:
+            self._at(name).drop(name)
 
     def collections(self) -> list[Collection]:
         return self._own.collections()
+
+    def faults(self) -> dict[str, str]:
+        return self._own.faults()
+
+    def find(self, name: str) -> Collection:
+        return self._own.find(name)
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         self._at(name).upsert(name, points)

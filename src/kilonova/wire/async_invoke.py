@@ -27,6 +27,7 @@ from kilonova.wire.nova import (
     S3Location,
     VideoFormat,
     WireModel,
+    check_nova_body,
     malformed,
 )
 
@@ -172,10 +173,11 @@ def parse_start(body: bytes) -> StartRequest:
     Raises:
         Validation: it is not JSON or breaks the schema.
     """
+    check_nova_body(body)
     try:
         return StartRequest.model_validate_json(body)
     except ValidationError as error:
-        raise malformed(error.errors(include_url=False)) from None
+        raise malformed(error) from None
 
 
 def parse_segmented(stored: str) -> StartRequest:
@@ -296,7 +298,7 @@ def parse_list(query: Sequence[tuple[str, str]]) -> ListQuery:
     _one_of("sortBy", values.get("sortBy"), ("SubmissionTime",))
     _one_of("sortOrder", values.get("sortOrder"), ("Ascending", "Descending"))
     given = values.get("maxResults", "100")
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= 1000:
+    if not re.fullmatch("[0-9]{1,4}", given) or not 1 <= int(given) <= 1000:
         raise _violation("maxResults", given, "Member must be between 1 and 1000")
     found = ListQuery(
         _time("submitTimeAfter", values.get("submitTimeAfter")),
@@ -326,9 +328,9 @@ def _time(name: str, value: str | None) -> float | None:
         return None
     try:
         time = datetime.fromisoformat(value)
-    except ValueError:
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         raise _violation(name, value, "Member must be an ISO 8601 time") from None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:

@@ -51,8 +51,8 @@ class KilonovaError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        # Names of files may hold bytes that are not UTF-8, which no answer and no terminal can show.
+        self.message, self.hint = (text.encode("utf-8", "backslashreplace").decode() for text in (message, hint))
 
     @property
     def status(self) -> int:

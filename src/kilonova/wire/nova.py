@@ -7,6 +7,7 @@ please reformat your input and try again.``
 from __future__ import annotations
 
 import binascii
+import io
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -20,6 +21,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from kilonova.media.content import Detail, Modality, Truncation
 from kilonova.media.limits import TEXT_VALUE_CHARACTERS
 from kilonova.models.card import Purpose
+from kilonova.wire.bodies import check_body, too_many
 from kilonova.wire.errors import Validation
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "VideoFormat",
     "VideoParams",
     "WireModel",
+    "check_nova_body",
     "exactly_one",
     "malformed",
     "parse_single",
@@ -61,9 +64,17 @@ class EmbeddingType(StrEnum):
     AUDIO_VIDEO_COMBINED = "AUDIO_VIDEO_COMBINED"
 
 
+_BASE64_PIECE = 1 << 20  # characters decoded at once, a multiple of four: other threads run in between
+
+
 def _from_base64(value: str) -> bytes:
+    decoded = io.BytesIO()  # gives its buffer away without a copy
+    # Padding before the end is an error, which decoding everything at once finds.
+    piece = len(value) if 0 <= value.find("=") < len(value) - 2 else _BASE64_PIECE
     try:
-        data = binascii.a2b_base64(value, strict_mode=True)
+        for first in range(0, len(value), piece or 1):
+            decoded.write(binascii.a2b_base64(value[first : first + piece], strict_mode=True))
+        data = decoded.getvalue()
     except ValueError as error:
         raise PydanticCustomError(
             "base64", "the value is not valid base64 ({reason})", {"reason": str(error)}
@@ -184,10 +195,20 @@ def parse_single(body: bytes) -> SingleEmbeddingParams:
     Raises:
         Validation: it is not JSON or breaks the schema; the message names each field and what would be right.
     """
+    check_nova_body(body)
     try:
         return _SingleEmbedding.model_validate_json(body).singleEmbeddingParams
     except ValidationError as error:
-        raise malformed(error.errors(include_url=False)) from None
+        raise malformed(error) from None
+
+
+def check_nova_body(body: bytes) -> None:
+    """Refuse a body that cannot be one of Nova's: the longest text has 8,192 characters.
+
+    Raises:
+        Validation: it has more keys or values than that.
+    """
+    check_body(body, strings=2 * TEXT_VALUE_CHARACTERS, values=2 * TEXT_VALUE_CHARACTERS)
 
 
 def render_single(embeddings: Sequence[tuple[EmbeddingType, np.ndarray, int | None]]) -> bytes:
@@ -201,8 +222,11 @@ def render_single(embeddings: Sequence[tuple[EmbeddingType, np.ndarray, int | No
     return orjson.dumps({"embeddings": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def malformed(errors: Sequence[ErrorDetails]) -> Validation:
+def malformed(error: ValidationError) -> Validation:
     """Pydantic's findings in Bedrock's words."""
+    if refusal := too_many(error):
+        return refusal
+    errors = error.errors(include_url=False)
     if len(errors) == 1 and errors[0]["type"] == "json_invalid":
         reason = str(errors[0].get("ctx", {}).get("error", "invalid JSON"))
         return Validation(f"Malformed input request: {reason}, please reformat your input and try again.")

@@ -21,10 +21,12 @@ from pydantic import (
 
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard, Purpose
+from kilonova.wire.bodies import check_body, too_many
 from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import Source, WireModel
 
 __all__ = [
+    "MAX_INPUTS",
     "EmbeddingsRequest",
     "Mixture",
     "breach",
@@ -35,7 +37,9 @@ __all__ = [
     "render_models",
 ]
 
-_MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
+MAX_INPUTS = 2048  # OpenAI's bound on the length of the input array
+_MAX_STRINGS, _MAX_VALUES = 30_000, 1_000_000  # 2,048 inputs with all their keys; the commas of 25 MB of prose
+_FORMS = ("str", "Words")
 _TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -49,7 +53,7 @@ class Mixture(WireModel):
 
     @model_validator(mode="after")
     def _some(self) -> Self:
-        if not self.model_fields_set:
+        if self.text is None and not self.files:
             raise ValueError("expected text, image, audio or video")
         return self
 
@@ -60,26 +64,27 @@ class Mixture(WireModel):
 
 
 _Input = Annotated[
-    Annotated[str, Tag("text")] | Annotated[Mixture, Tag("parts")],
-    Discriminator(lambda given: "text" if isinstance(given, str) else "parts"),
+    Annotated[str, Tag("a text")] | Annotated[Mixture, Tag("an object")],
+    Discriminator(lambda given: "a text" if isinstance(given, str) else "an object"),
 ]
 
 
 class EmbeddingsRequest(BaseModel):
-    """``POST /v1/embeddings``. Ours are ``embeddingPurpose``, Nova's nine purposes, and inputs that are objects."""
+    """``POST /v1/embeddings``; what is null counts as left out. Ours are ``embeddingPurpose``, Nova's nine purposes, by
+    default GENERIC_INDEX, and inputs that are objects."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     input: Annotated[
         list[_Input],
+        Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True),
         BeforeValidator(lambda given: given if isinstance(given, list) else [given], list[_Input] | _Input),
-        Field(min_length=1, max_length=_MAX_INPUTS),
     ]
     dimensions: Annotated[int, Field(ge=1, strict=True)] | None = None
-    encoding_format: Literal["float", "base64"] = "float"
+    encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None
-    embeddingPurpose: Purpose = Purpose.GENERIC_INDEX  # noqa: N815
+    embeddingPurpose: Purpose | None = None  # noqa: N815
 
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:
@@ -88,6 +93,7 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     Raises:
         Validation: it breaks the schema, has token ids instead of text, or an empty text.
     """
+    check_body(body, strings=_MAX_STRINGS, values=_MAX_VALUES)
     try:
         request = EmbeddingsRequest.model_validate_json(body)
     except ValidationError as error:
@@ -117,8 +123,21 @@ def check_dimension(request: EmbeddingsRequest, allowed: Sequence[int]) -> None:
 
 def breach(error: ValidationError) -> Validation:
     """Pydantic's first finding in one sentence."""
-    first = error.errors(include_url=False)[0]
-    return Validation(f"{first['msg']} (parameter: {'.'.join(str(part) for part in first['loc'])})")
+    if refusal := too_many(error):
+        return refusal
+    found = [(_path(one["loc"]), one) for one in error.errors(include_url=False)]
+    path = found[0][0]
+    # Of what a value could be, the form whose own rule it breaks says more than the one that it is not.
+    alternatives = [one for own, one in found if own == path]
+    told = next((one for one in alternatives if not one["type"].endswith("_type")), alternatives[0])
+    return Validation(f"{told['msg']} (parameter: {path})" if path else str(told["msg"]))
+
+
+def _path(place: Sequence[int | str]) -> str:
+    """A place in a body without pydantic's names for the alternatives there."""
+    return ".".join(
+        str(part) for part in place if isinstance(part, int) or (part.isidentifier() and part not in _FORMS)
+    )
 
 
 def render_embeddings(vectors: Sequence[np.ndarray], request: EmbeddingsRequest, model: str, tokens: int) -> bytes:

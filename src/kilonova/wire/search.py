@@ -11,7 +11,11 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kilonova.media.content import Modality
+from kilonova.media.limits import TEXT_S3_CHARACTERS
 from kilonova.stores.base import Collection, Match, Metric, Point
+from kilonova.stores.checks import MAX_ID, MAX_TEXT
+from kilonova.stores.filter import MAX_LENGTH
+from kilonova.wire.bodies import check_body, without_nulls
 from kilonova.wire.errors import Validation
 from kilonova.wire.nova import Source, WireModel
 from kilonova.wire.openai import breach
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILES",
+    "MAX_CONTENTS",
+    "MAX_HITS",
+    "MAX_POINTS",
     "CollectionAnswer",
     "CollectionsAnswer",
     "CountAnswer",
@@ -51,27 +58,47 @@ __all__ = [
 
 #: Fields of a search in which files come, and their modalities; a document is a page of a PDF file.
 FILES = {"image": Modality.IMAGE, "audio": Modality.AUDIO, "video": Modality.VIDEO, "document": Modality.IMAGE}
-_MOST_HITS = 1_000
+MAX_HITS = 1_000
+MAX_POINTS, _MAX_IDS, _MAX_MARKS = 10_000, 10_000, 1_000
+MAX_CONTENTS = 32  # of a query, of each kind
+#: Keys and texts, and values, that a body may have: 10,000 points with payloads, or vectors as numbers.
+_MAX_STRINGS, _MAX_VALUES = 200_000, 1_000_000
 _Request = TypeVar("_Request", bound=BaseModel)
 _Weight = Annotated[float, Field(ge=-100, le=100)]
+_Numbers = Annotated[list[float], Field(max_length=65_536, fail_fast=True)]
 _Vector = Annotated[
-    str | list[float], Field(description="Numbers, or base64 of little-endian float32 as in /v1/embeddings.")
+    str | _Numbers, Field(description="Numbers, or base64 of little-endian float32 as in /v1/embeddings.")
 ]
-_Where = Annotated[str, Field(description='A filter: year >= 2020 and camera = "X100".')]
+_Where = Annotated[str, Field(max_length=MAX_LENGTH, description='A filter: year >= 2020 and camera = "X100".')]
+_Text = Annotated[str, Field(min_length=1, max_length=TEXT_S3_CHARACTERS)]
 
 
 def _several(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+_Several = BeforeValidator(_several)
+_Contents = Field(max_length=MAX_CONTENTS, fail_fast=True)
+_Marks = Field(max_length=_MAX_MARKS, fail_fast=True)
+
+
 class _Loose(BaseModel):
-    """Unknown fields are refused; numbers and truths may come as words, as forms send them."""
+    """Unknown fields are refused; numbers and truths may come as words, as forms send them. What is null counts as left
+    out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
+    _nulls = model_validator(mode="before")(without_nulls)
 
-class _Strict(WireModel):
+
+class _Bulk(WireModel):
     model_config = ConfigDict(defer_build=True)  # servers start sooner
+
+
+class _Strict(_Bulk):
+    """What is null counts as left out."""
+
+    _nulls = model_validator(mode="before")(without_nulls)
 
 
 class _Answer(BaseModel):
@@ -87,25 +114,25 @@ class CreateRequest(_Strict):
     metric: Annotated[Metric, Field(strict=False)] = Metric.COSINE
 
 
-class PointRequest(_Strict):
+class PointRequest(_Bulk):
     """A vector under an id, what is known of it, and the words that BM25 finds it by."""
 
-    id: Annotated[str, Field(min_length=1, max_length=4096)]
+    id: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
     vector: _Vector
-    payload: dict[str, Any] = Field(default_factory=dict)
-    text: str = ""
+    payload: dict[str, Any] | None = None
+    text: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
 
-class UpsertRequest(_Strict):
+class UpsertRequest(_Bulk):
     """Points to write, all of them or none."""
 
-    points: list[PointRequest]
+    points: Annotated[list[PointRequest], Field(max_length=MAX_POINTS, fail_fast=True)]
 
 
 class IdsRequest(_Strict):
     """Points by their ids."""
 
-    ids: list[str]
+    ids: Annotated[list[str], Field(max_length=_MAX_IDS, fail_fast=True)]
 
 
 class CountRequest(_Strict):
@@ -124,7 +151,7 @@ class QueryRequest(CountRequest):
     """The points nearest to a vector, or whose words fit a text best."""
 
     vector: _Vector | None = None
-    text: str | None = None
+    text: Annotated[str, Field(max_length=TEXT_S3_CHARACTERS)] | None = None
     k: Annotated[int, Field(ge=1, le=100_000)] = 10
     exact: bool = False
 
@@ -138,7 +165,7 @@ class QueryRequest(CountRequest):
 class Words(_Loose):
     """Words with a weight; below zero they say what hits should not be like."""
 
-    text: Annotated[str, Field(min_length=1)]
+    text: _Text
     weight: _Weight = 1.0
 
 
@@ -160,27 +187,28 @@ class SearchRequest(_Loose):
     """What is looked for: words, files, a vector, or several of them, which are added up by their weights."""
 
     collection: str = "files"
-    text: Annotated[list[str | Words], BeforeValidator(_several)] = []
-    unlike: Annotated[list[str], BeforeValidator(_several), Field(alias="not")] = []
-    image: Annotated[list[Media], BeforeValidator(_several)] = []
-    audio: Annotated[list[Media], BeforeValidator(_several)] = []
-    video: Annotated[list[Media], BeforeValidator(_several)] = []
-    document: Annotated[list[Page], BeforeValidator(_several)] = []
+    text: Annotated[list[_Text | Words], _Contents, _Several] = []
+    unlike: Annotated[list[_Text], _Contents, _Several, Field(alias="not")] = []
+    image: Annotated[list[Media], _Contents, _Several] = []
+    audio: Annotated[list[Media], _Contents, _Several] = []
+    video: Annotated[list[Media], _Contents, _Several] = []
+    document: Annotated[list[Page], _Contents, _Several] = []
     vector: _Vector | None = None
     kinds: Annotated[
         list[Literal["text", "document", "image", "audio", "video"]],
-        BeforeValidator(_several),
+        _Contents,
+        _Several,
         Field(description="What is searched; all when empty."),
     ] = []
     where: _Where = ""
-    k: Annotated[int, Field(ge=1, le=_MOST_HITS)] = 10
+    k: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10
     mode: Literal["hybrid", "dense", "words"] = "hybrid"
     fusion: Literal["weights", "ranks"] = "weights"
     min_score: Annotated[float, Field(description="Similarity that a hit must have.")] | None = None
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
     segments: Annotated[bool, Field(description="Each segment by itself, not one hit for a file.")] = False
-    good: Annotated[list[str], BeforeValidator(_several), Field(description="Ids: more like these hits.")] = []
-    bad: Annotated[list[str], BeforeValidator(_several), Field(description="Ids: less like these hits.")] = []
+    good: Annotated[list[str], _Marks, _Several, Field(description="Ids: more like these hits.")] = []
+    bad: Annotated[list[str], _Marks, _Several, Field(description="Ids: less like these hits.")] = []
     exact: bool = False
 
 
@@ -191,13 +219,14 @@ class CollectionAnswer(_Answer):
     model: str
     dimension: int
     metric: Metric
-    count: int
+    count: Annotated[int | None, Field(description="null where its points cannot be read; faults says why.")]
 
 
 class CollectionsAnswer(_Answer):
-    """All collections."""
+    """All collections, and why some cannot be read, by name."""
 
     collections: list[CollectionAnswer]
+    faults: dict[str, str]
 
 
 class CountAnswer(_Answer):
@@ -261,6 +290,8 @@ def parse(model: type[_Request], given: bytes | dict[str, Any]) -> _Request:
     Raises:
         Validation: it breaks the schema; the message names the field.
     """
+    if isinstance(given, bytes):
+        check_body(given, strings=_MAX_STRINGS, values=_MAX_VALUES)
     try:
         return model.model_validate(given) if isinstance(given, dict) else model.model_validate_json(given or b"{}")
     except ValidationError as error:
@@ -288,7 +319,7 @@ def encoded(vector: np.ndarray) -> str:
     return base64.b64encode(vector.astype("<f4").tobytes()).decode()
 
 
-def plain_collection(collection: Collection, count: int) -> dict[str, Any]:
+def plain_collection(collection: Collection, count: int | None) -> dict[str, Any]:
     """``CollectionAnswer``."""
     return {**collection.facts, "count": count}
 

@@ -1,0 +1,160 @@
+"""What every store refuses, wherever it keeps its points: names, vectors and payloads that cannot be read back."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection as Several
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kilonova.stores.base import Collection, Point
+from kilonova.wire.errors import Validation
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_DEPTH",
+    "MAX_ID",
+    "MAX_TEXT",
+    "MAX_VALUES",
+    "NAME_BYTES",
+    "NAME_CHARACTERS",
+    "check_name",
+    "check_payload",
+    "check_point",
+    "check_points",
+    "check_query",
+]
+
+#: Characters of a collection's name, and its bytes in UTF-8: file systems take 255, and stores add their own.
+NAME_CHARACTERS, NAME_BYTES = 64, 200
+_NAME = re.compile(rf"[^\W_][\w-]{{0,{NAME_CHARACTERS - 1}}}")
+#: Characters of an id and of a point's text.
+MAX_ID, MAX_TEXT = 4_096, 1_000_000
+#: How deep a payload may be nested, the values and the characters it may have. Qdrant's readers end at a depth of 127.
+MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS = 32, 10_000, 1_000_000
+
+
+def check_name(name: str) -> None:
+    """Refuse names that a collection cannot have in every store.
+
+    Raises:
+        Validation: the name is not valid.
+    """
+    if not _NAME.fullmatch(name) or len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES or not _encodable(name):
+        raise Validation(
+            f"{name!r} is no name of a collection.",
+            f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), a letter or digit first.",
+        )
+
+
+def check_points(collection: Collection, points: Sequence[Point]) -> None:
+    """Refuse points that do not fit into a collection, or that could not be read back.
+
+    Raises:
+        Validation: the message names the point and what is wrong with it.
+    """
+    for point in points:
+        if point.vector.shape != (collection.dimension,):
+            raise Validation(
+                f"The vector of {point.id[:200]} is {point.vector.shape}; "
+                f"{collection.name} holds vectors of {collection.dimension}."
+            )
+        check_point(point)
+
+
+def check_point(point: Point) -> None:
+    """Refuse a point that could not be read back.
+
+    Raises:
+        Validation: the message names the point and what is wrong with it.
+    """
+    shown = point.id[:200]
+    if not 0 < len(point.id) <= MAX_ID or not _encodable(point.id):
+        raise Validation(f"{shown!r} is no id of a point.", f"Use 1 to {MAX_ID:,} characters of valid Unicode.")
+    if not np.isfinite(point.vector).all():
+        raise Validation(f"The vector of {shown} has numbers that are not finite.")
+    if len(point.text) > MAX_TEXT or not _encodable(point.text):
+        raise Validation(
+            f"The text of {shown} cannot be kept.", f"Send at most {MAX_TEXT:,} characters of valid Unicode."
+        )
+    check_payload(point.payload, f"The payload of {shown}")
+
+
+def check_query(collection: Collection, vector: np.ndarray) -> None:
+    """Refuse a query that does not fit into a collection.
+
+    Raises:
+        Validation: its length is not the collection's dimension, or it has numbers that are not finite.
+    """
+    if vector.shape != (collection.dimension,):
+        raise Validation(
+            f"The query is a vector of {vector.size} numbers; "
+            f"{collection.name} holds vectors of {collection.dimension}."
+        )
+    if not np.isfinite(vector).all():
+        raise Validation("The query is a vector with numbers that are not finite.")
+
+
+def check_payload(payload: Any, where: str) -> None:
+    """Refuse a payload that a store could not give back as it was.
+
+    Args:
+        payload: JSON values.
+        where: what the message calls it.
+
+    Raises:
+        Validation: it is nested more than 32 deep, has more than 10,000 values or 1,000,000 characters, or a value
+            that is not JSON: NaN, an infinity, an integer beyond 64 bits, a string that is not valid Unicode.
+    """
+    values = characters = 0
+    level: Several[Any] = (payload,)
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for value in level:
+            values += 1
+            if isinstance(value, dict):
+                below += value.values()
+                characters += sum(_length(name, where) for name in value)
+            elif isinstance(value, list | tuple):
+                below += value
+            else:
+                characters += _length(value, where)
+            if values + len(below) > MAX_VALUES or characters > MAX_CHARACTERS:
+                raise Validation(
+                    f"{where} has more than {MAX_VALUES:,} values or {MAX_CHARACTERS:,} characters.",
+                    "Keep what is searched for in it, and the rest elsewhere.",
+                )
+        if not below:
+            return
+        level = below
+    raise Validation(f"{where} is nested more than {MAX_DEPTH} deep.", "Flatten it.")
+
+
+def _length(value: Any, where: str) -> int:
+    """Characters of a value that holds no others; refuses those that JSON has not."""
+    if isinstance(value, str):
+        if not _encodable(value):
+            raise Validation(f"{where} has a string that is not valid Unicode: {value[:50]!r}.", "Repair or drop it.")
+        return len(value)
+    if isinstance(value, bool) or value is None:
+        return 0
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return 0
+    if isinstance(value, float) and math.isfinite(value):
+        return 0
+    shown = str(value)[:50] if not isinstance(value, int) else "an integer beyond 64 bits"
+    raise Validation(f"{where} has a value that cannot be kept: {shown}.", "Use JSON's values, with finite numbers.")
+
+
+def _encodable(text: str) -> bool:
+    """Whether a string has no lone surrogates, which UTF-8 has no form for."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
