@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
         (made / name).mkdir(parents=True)
         (made / name / "in.txt").write_text(name)
     (made / "a.txt").write_text("港口")
-    for name in ("~$a.docx", ".DS_Store", "one.heic", "two.HEIC", "x.svg", "README"):
+    for name in ("~$a.docx", ".DS_Store", "one.psd", "two.PSD", "x.svg", "README"):
         (made / name).write_text("x")
     for name in ("empty.txt", "empty.jpg"):
         (made / name).touch()
@@ -82,13 +82,13 @@ def test_they_are_counted_and_no_failures(tmp_path: Path, folder: Path) -> None:
             said = json.loads(done.stdout)
             assert (said["added"], said["failed"], said["warnings"], said["otherFiles"]) == (3, [], [], 4)
             assert said["files"] == 3
-            assert said["otherEndings"] == {".heic": 2, ".svg": 1, "(none)": 1}
+            assert said["otherEndings"] == {".psd": 2, ".svg": 1, "(none)": 1}
             assert said["skipped"] == {
                 "empty": 4, "system": 3, "hidden": 1, "temporary": 1, "sidecars": 1,
                 "linksToFolders": 1, "brokenLinks": 2, "special": 1,
             }  # fmt: skip
         else:
-            assert "4 files of kinds that cannot be indexed: 2 .heic, 1 " in done.stdout
+            assert "4 files of kinds that cannot be indexed: 2 .psd, 1 " in done.stdout
             assert "4 empty" in done.stdout
 
 
