@@ -77,6 +77,7 @@ def test_what_is_no_place_is_no_position(tmp_path: Path, folder: Path, gps: dict
         (b'{"title": "kept", "a": NaN}', "NaN"),
         (b'{"title": "kept", "a": [1, -Infinity]}', "infinite"),
         (b'{"title": "kept", "a": 1e999}', "infinite"),
+        (b'{"title": "kept", "a": [' + b"[1]," * 20_000 + b"1]}", "values"),
         (b'{"title": "kept", "a": 9223372036854775808}', "64 bits"),
         (b'{"title": "kept", "a": ' + b'{"n":' * 40 + b"1" + b"}" * 40 + b"}", "nested"),
     ],
@@ -198,6 +199,19 @@ def test_whatever_is_raised_is_that_files_failure(
     assert (tally.added, list(failed(tally))) == (2, ["好.txt"])
     assert type(fault).__name__ in failed(tally)["好.txt"]
     assert set(known(tmp_path)) == {"a.txt", "z.txt"}
+
+
+def test_what_a_store_refuses_is_not_forgotten(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought(tmp_path, folder)
+    (folder / "a.txt").write_text("changed")
+
+    def refuse_all(*_: object) -> None:
+        raise Validation("The payload is refused.")
+
+    monkeypatch.setattr(QdrantEdge, "upsert", refuse_all)
+    tally = brought(tmp_path, folder)
+    assert failed(tally) == {"a.txt": "The payload is refused."}
+    assert known(tmp_path)["a.txt"].payload["snippet"] == "words of a.txt"
 
 
 def test_points_of_others_with_a_uri_do_not_end_it(tmp_path: Path, folder: Path) -> None:

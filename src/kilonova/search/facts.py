@@ -10,7 +10,9 @@ from kilonova.media.words import printable
 
 __all__ = ["keepable", "of_file"]
 
+# Within what ``stores.checks`` lets into a payload, together with what else is in it.
 _DEEPEST = 30  # levels of lists and objects
+_VALUES = 4_000
 _INTEGERS = range(-(1 << 63), 1 << 63)
 
 
@@ -31,9 +33,15 @@ def keepable(facts: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     kept: dict[str, Any] = {}
     reasons = []
+    left = _VALUES
     for name, value in facts.items():
         try:
-            kept[_name(name)] = _kept(value, _DEEPEST)
+            found = _kept(value, _DEEPEST)
+            size = _size(found)
+            if size > left:
+                raise _Unkeepable(f"more than {_VALUES:,} values would be kept")
+            kept[_name(name)] = found
+            left -= size
         except _Unkeepable as error:
             reasons.append(f"{printable(name)[:80]!r} is left out: {error}.")
     return kept, reasons
@@ -43,6 +51,13 @@ def of_file(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a file says of itself, without what is empty or cannot be kept: cameras write many things."""
     kept, _ = keepable(facts)
     return {name: value for name, value in kept.items() if value not in ("", None)}
+
+
+def _size(value: Any) -> int:
+    """How many values there are, those within others with them."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_size, value.values()))
+    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
 
 
 def _name(name: str) -> str:

@@ -40,7 +40,7 @@ from kilonova.search.removal import removal
 from kilonova.search.skipped import EMPTY
 from kilonova.storage.files import name_of, open_file, read_file
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.wire.errors import Gone, KilonovaError, Unavailable, Unreadable, Validation
+from kilonova.wire.errors import Gone, InternalServer, KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Tally", "ingest"]
 
@@ -289,7 +289,10 @@ class _Run:
 
     def _write(self, points: list[Point], known: _Known | None) -> None:
         self._wrote = True
-        self._store.upsert(self._collection.name, points)
+        try:
+            self._store.upsert(self._collection.name, points)
+        except Validation as error:  # nothing is wrong with the file
+            raise InternalServer(error.message, error.hint) from error
         stale = (known.ids if known is not None else set()) - {point.id for point in points}
         self._store.delete(self._collection.name, stale)
 
