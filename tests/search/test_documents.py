@@ -13,7 +13,9 @@ import pytest
 from kilonova._process.parent import ChildDied
 from kilonova.media import office
 from kilonova.search import items, local, reader
+from kilonova.search.files import Kind
 from kilonova.storage.objects import ObjectInfo
+from kilonova.wire.errors import Unavailable
 from tests.media.offices import document
 from tests.media.pdfs import lines, mapped, paged
 from tests.media.test_document import WIDGET, form
@@ -141,3 +143,38 @@ def test_a_picture_stays_where_its_words_cannot_be_read(tmp_path: Path, monkeypa
     assert isinstance(page, reader.PageFound)
     assert page.image is not None
     assert page.fault == "The words of page 1 cannot be read (RuntimeError)."
+
+
+def test_a_pdf_that_its_disk_will_not_give_keeps_what_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PDFium calls it damaged, whatever kept it from reading."""
+
+    class Failing:
+        def __init__(self, data: bytes) -> None:
+            self.place, self.data, self.left = 0, data, 3
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            self.place = offset + {0: 0, 1: self.place, 2: len(self.data)}[whence]
+            return self.place
+
+        def tell(self) -> int:
+            return self.place
+
+        def read(self, count: int) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise Unavailable("S3 failed.")
+            return self.data[self.place : self.place + count]
+
+        def __enter__(self) -> Failing:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(reader, "open_file", lambda *_: Failing(paged(lines(b"(word)"))))
+    for ask in (
+        reader.Page("s3://b/a.pdf", ObjectInfo(1, "e"), 0),
+        reader.Describe("s3://b/a.pdf", ObjectInfo(1, ""), Kind.DOCUMENT),
+    ):
+        with pytest.raises(Unavailable, match="S3 failed"):
+            reader.handler(str(tmp_path))(ask)

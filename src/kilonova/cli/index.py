@@ -119,9 +119,9 @@ def index(
 
 def _check_roots(store: VectorStore, collection: str, roots: list[str]) -> None:
     """Refuse paths none of which is there, before a collection is made for them."""
-    from kilonova.storage.files import path_of
+    from kilonova.search.listing import is_missing
 
-    if any(root.startswith("s3://") or path_of(root).exists() for root in roots):
+    if not all(map(is_missing, roots)):
         return
     try:
         store.find(collection)  # which may know their files: the run then says what it keeps of them

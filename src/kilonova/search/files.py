@@ -11,7 +11,6 @@ from kilonova.media.office import ENDINGS
 from kilonova.media.sniff import TEXTS, modality_of_name
 from kilonova.storage.files import name_of, path_of
 from kilonova.storage.objects import ObjectInfo
-from kilonova.storage.s3 import split_prefix
 
 __all__ = ["PLACE", "File", "Kind", "kind_of", "under"]
 
@@ -69,7 +68,7 @@ def kind_of(name: str) -> Kind | None:
 def under(uri: str, root: str) -> bool:
     """Whether a file is the root or lies in it; whether an object has it as its prefix."""
     if root.startswith("s3://"):
-        bucket, prefix = split_prefix(root)
+        bucket, _, prefix = root.removeprefix("s3://").partition("/")
         return uri.startswith(f"s3://{bucket}/{prefix}")
     if uri.startswith("file://") or root.startswith("file://"):  # names that are not UTF-8
         if uri.startswith("s3://"):

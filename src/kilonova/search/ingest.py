@@ -44,6 +44,7 @@ from kilonova.wire.errors import Gone, KilonovaError, Unavailable, Unreadable, V
 __all__ = ["Tally", "ingest"]
 
 _FILES, _PARTS = 16, 64  # under way at once
+_MOST_PARTS = 50_000  # of one file, which are in memory together: 40 MB of text
 _MODALITIES = {kind: Modality(str(kind)) for kind in Kind if kind is not Kind.DOCUMENT} | {
     Kind.DOCUMENT: Modality.IMAGE
 }
@@ -315,7 +316,10 @@ class _Run:
         self, file: File, data: bytes | None, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
     ) -> list[Point]:
         """The points of a file."""
-        self._engine.require(_MODALITIES[file.kind])
+        try:
+            self._engine.require(_MODALITIES[file.kind])
+        except Validation as error:  # nothing is wrong with the file: what is known of it stays
+            raise Unreadable(error.message, error.hint) from None
         described = {**await self._reading.describe(file), **said}
         tasks: list[asyncio.Task[tuple[Part, Any]]] = []
         faults: list[str] = []
@@ -324,6 +328,9 @@ class _Run:
                 if part.content is None:
                     faults.append(part.fault)
                     continue
+                if len(tasks) == _MOST_PARTS:
+                    faults.append(f"Only its first {_MOST_PARTS:,} parts are indexed. Cut it into several files.")
+                    break
                 await self._places.acquire()
                 task = asyncio.create_task(self._vector(part))
                 task.add_done_callback(lambda _: self._places.release())

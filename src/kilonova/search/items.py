@@ -28,7 +28,7 @@ from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page, PageFound
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]
 
@@ -96,13 +96,19 @@ class Reading:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def describe(self, file: File) -> dict[str, Any]:
-        """What a file says of itself; nothing for one that breaks its reader."""
+        """What a file says of itself; nothing for one that breaks its reader.
+
+        Raises:
+            Gone, Unreadable: it cannot be read at present.
+        """
         if file.kind is Kind.TEXT:
             return {}
         try:
             found: dict[str, Any] = await self._ask(Describe(file.uri, file.info, file.kind))
-        except (KilonovaError, _Broken):  # reading its content will tell
+        except _Broken:
             return {}
+        except Unavailable as error:
+            raise Unreadable(error.message, error.hint) from error
         return found
 
     async def parts(self, file: File, data: bytes | None) -> AsyncGenerator[Part]:

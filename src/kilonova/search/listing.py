@@ -28,7 +28,7 @@ from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import connect, split_prefix
 from kilonova.wire.errors import KilonovaError
 
-__all__ = ["Listing", "look", "resolve"]
+__all__ = ["Listing", "is_missing", "look", "resolve"]
 
 
 @dataclass
@@ -64,8 +64,21 @@ class Listing:
 
 def resolve(paths: Sequence[str]) -> list[str]:
     """The uris of paths and S3 prefixes, each once."""
-    found = [path if path.startswith("s3://") else uri_of(Path(path).expanduser().resolve()) for path in paths]
+    found = [path if path.startswith("s3://") else uri_of(os.path.realpath(_expanded(path))) for path in paths]
     return list(dict.fromkeys(found))
+
+
+def is_missing(root: str) -> bool:
+    """Whether a root is known not to be there; of S3 only listing tells."""
+    if root.startswith("s3://"):
+        return False
+    try:
+        path_of(root).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def look(roots: Sequence[str]) -> Listing:
@@ -88,7 +101,7 @@ class _Look:
 
     def all(self) -> Listing:
         # folders first: a file that is a root besides has its sidecar and subtitles there
-        for root in sorted(self._found.roots, key=lambda one: not one.startswith("s3://") and path_of(one).is_file()):
+        for root in sorted(self._found.roots, key=_is_file):
             if root.startswith("s3://"):
                 self._prefix(root)
             else:
@@ -213,6 +226,20 @@ class _Look:
                 sidecar = (beside, states[beside]) if beside in states else None
                 cues = tuple((one, states[one]) for one in sorted(subtitles.get(uri, ())))
                 self._found.files.append(File(uri, kind, info, sidecar, cues))
+
+
+def _is_file(root: str) -> bool:
+    try:
+        return not root.startswith("s3://") and path_of(root).is_file()
+    except OSError:
+        return False
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # ~ and no user's name: a file may be called so
+        return Path(path)
 
 
 def _info(found: os.stat_result) -> ObjectInfo:

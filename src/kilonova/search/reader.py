@@ -3,6 +3,7 @@ pages of documents."""
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -21,7 +22,7 @@ from kilonova.search.facts import of_file
 from kilonova.search.files import Kind
 from kilonova.storage.files import name_of, open_file
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Validation
+from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Describe", "Page", "PageFound", "handler"]
 
@@ -81,12 +82,46 @@ def handler(folder: str) -> Callable[[Describe | Page], dict[str, Any] | PageFou
     return answer
 
 
+class _Source(io.RawIOBase):
+    """A file for PDFium, which has no way to say why it could not be read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self.fault: KilonovaError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._file.read(memoryview(buffer).nbytes)
+        except KilonovaError as error:
+            self.fault = error
+            return 0
+        except OSError as error:
+            self.fault = Unreadable(f"The file cannot be read: {error.strerror}.")
+            return 0
+        memoryview(buffer).cast("B")[: len(data)] = data
+        return len(data)
+
+
 class _Pages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._stack = ExitStack()
         self._of: tuple[str, ObjectInfo] | None = None
         self._document: Any = None  # a PDF file, or the words of each page
+        self._source: _Source | None = None
         self._read = PageReader()
 
     def __call__(self, wanted: Page) -> PageFound | None:
@@ -103,8 +138,15 @@ class _Pages:
         return self._drawn(wanted.number)
 
     def _close(self) -> None:
-        self._of = self._document = None
+        self._of = self._document = self._source = None
         self._stack.close()
+
+    def _check(self) -> None:
+        """Say what kept the file from being read, if that is why PDFium cannot make anything of it."""
+        fault = self._source.fault if self._source is not None else None
+        if fault is not None:
+            self._close()
+            raise fault
 
     def _drawn(self, number: int) -> PageFound:
         from kilonova.media import document
@@ -112,7 +154,10 @@ class _Pages:
         try:
             image = document.page(self._document, number)
         except Validation as error:
-            return PageFound(None, document.words(self._document, number), str(error))
+            words = document.words(self._document, number)
+            self._check()
+            return PageFound(None, words, str(error))
+        self._check()
         if image.text is not None:
             return PageFound(image, image.text)
         # a scan's words are looked for by BM25, too, so they are not left to the model
@@ -128,7 +173,12 @@ class _Pages:
         name = name_of(wanted.uri)
         file = self._stack.enter_context(open_file(wanted.uri, wanted.info))
         if not name.lower().endswith(office.ENDINGS):
-            return self._stack.enter_context(document.opened(file))
+            self._source = _Source(file)
+            try:
+                return self._stack.enter_context(document.opened(cast(BinaryIO, self._source)))
+            except Validation:
+                self._check()
+                raise
         if office.converter() is None:
             return office.words(file, name)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -149,6 +199,8 @@ def _describe(wanted: Describe) -> dict[str, Any]:
     try:
         with open_file(wanted.uri, wanted.info) as file:
             return of_file(reader(file))
+    except (Unavailable, Unreadable):  # what it says is not known; it would be missing for good
+        raise
     except Exception:  # Pillow, FFmpeg and PDFium raise all kinds for broken files
         return {}
 
@@ -198,9 +250,13 @@ def _document(file: BinaryIO) -> dict[str, Any]:
         said = office.properties(file)
         return {**said, **_date(said.pop("date", ""), "")}
     file.seek(0)
-    with document.opened(file) as opened:
-        facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
-        found = {"title": _plain(facts.get("Title")), "author": _plain(facts.get("Author")), "pages": len(opened)}
+    source = _Source(file)
+    try:
+        with document.opened(cast(BinaryIO, source)) as opened:
+            facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
+            found = {"title": _plain(facts.get("Title")), "author": _plain(facts.get("Author")), "pages": len(opened)}
+    except Validation as error:
+        raise source.fault or error from None
     made = re.match(r"D:(\d{4})(\d\d)(\d\d)", facts.get("CreationDate", ""))
     return found | (_date("-".join(made.groups()), "") if made else {})
 

@@ -54,8 +54,9 @@ def _away(
 ) -> list[str]:
     """Roots and mounted folders whose files cannot be said to be gone."""
     away = []
-    said_already = {uri for uri, _ in listing.faults}
-    for root in sorted({*listing.roots, *listing.mounts, *listing.unmounted} - said_already):
+    for root in sorted({*listing.roots, *listing.mounts, *listing.unmounted}):
+        if listing.unseen(root):
+            continue  # it is said already
         lost = sum(under(uri, root) for uri in absent)
         if not (lost or any(under(uri, root) for uri in vanished)):
             continue
