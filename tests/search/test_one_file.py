@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import PIL.Image
 import PIL.TiffImagePlugin
 import pytest
 
+from kilonova.engine.engine import Engine
 from kilonova.search import beside, ingest, reader, roots
 from kilonova.search.listing import look, resolve
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.stores.qdrant import QdrantEdge
+from kilonova.wire.errors import Validation
 from tests import samples
 from tests.search.indexing import brought, known
+from tests.servers import BIN, clean_environment
 
 
 class Panic(BaseException):
@@ -256,3 +262,57 @@ def test_what_a_file_says_of_itself_survives_broken_exif(tmp_path: Path, monkeyp
     monkeypatch.setattr(reader, "_exif", crash)
     asked = reader.Describe(str(path), ObjectInfo(path.stat().st_size, ""), reader.Kind.IMAGE)
     assert reader.handler(str(tmp_path))(asked) == {"width": 32, "height": 32}
+
+
+def test_what_a_part_of_a_model_cannot_embed_is_not_forgotten(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought(tmp_path, folder)
+    (folder / "a.txt").write_text("changed")
+
+    def refuse_all(*_: object) -> None:
+        raise Validation("The part of the model that is loaded embeds no texts.")
+
+    monkeypatch.setattr(Engine, "require", refuse_all)
+    tally = brought(tmp_path, folder)
+    assert (tally.unchanged, list(failed(tally))) == (2, ["a.txt"])
+    assert "a.txt" in known(tmp_path)
+
+
+def test_a_file_with_endless_parts_is_indexed_as_far_as_they_fit(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "_MOST_PARTS", 3)
+    (folder / "a.txt").write_text("word " * 1_000)
+    tally = brought(tmp_path, folder)
+    assert (tally.added, tally.parts) == (2, 5)
+    assert "first 3 parts" in failed(tally)["a.txt"]
+
+
+@pytest.mark.parametrize("root", ["s3://", "s3:///x", "~nobody-of-that-name/x", "x" * 300, "a.txt/below"])
+def test_roots_that_are_none_are_their_own_failures(tmp_path: Path, folder: Path, root: str) -> None:
+    tally = brought(tmp_path, folder, root)
+    assert (tally.added, len(tally.failed)) == (3, 1)
+
+
+def test_ctrl_c_says_so_and_leaves_nothing_broken(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(2_000):
+        (folder / f"{number}.txt").write_text(f"文件 {number}")
+    command = [str(BIN / "kilonova"), "index", str(folder), "--data", str(tmp_path / "data"), "--json"]
+    command += ["--model", "fake", "--dimension", "256"]
+    temporary, log = tmp_path / "tmp", tmp_path / "log"
+    temporary.mkdir()
+    environment = clean_environment() | {"TMPDIR": str(temporary), "KILONOVA_FAKE_LOG": str(log)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while process.poll() is None and not (log.exists() and log.stat().st_size > 500):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert b"Traceback" not in errors
+    assert json.loads(out)["error"] == "Stopped by Ctrl-C."
+    assert list(temporary.glob("kilonova-*")) == []
+    tally = brought(tmp_path, folder)
+    assert (tally.added + tally.unchanged, tally.failed) == (2_000, [])
