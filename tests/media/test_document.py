@@ -112,6 +112,14 @@ def test_notes_are_read() -> None:
     assert text_of(form(b"", *notes)) == "Name of applicant\na sticky numbat\n注释\nmarked"
 
 
+def test_a_note_on_a_scan_does_not_stand_for_its_words() -> None:
+    note = b"<< /Type /Annot /Subtype /Text /Rect [10 10 30 30] /Contents (numbat) >>"
+    data = paged(b"40 40 200 50 re f", extra={100: note}, page=b"/Annots [100 0 R]")
+    with opened(io.BytesIO(data)) as document:
+        assert drawn(document, 0).text is None  # so that it is read off the picture, too
+        assert words(document, 0) == "numbat"
+
+
 def test_words_divided_by_the_ends_of_lines_are_joined() -> None:
     found = text_of(
         paged(lines(b"(the thermody-)", b"(namics of infor-)", b"(mation in 2019-)", b"(2020 of Jean-)", b"(Paul)"))

@@ -104,6 +104,13 @@ def test_tables_within_tables() -> None:
     assert words(table(p(r("a")), p(r("b")) + table(p(r("内")), p(r("d"))) + p())) == "a\tb\n内\td"
 
 
+def test_charts_and_diagrams() -> None:
+    body = p('<w:r><w:drawing><c:chart r:id="r0"/></w:drawing><w:t>here</w:t></w:r>', '<c:relIds r:dm="r1"/>')
+    chart = "<a:p><a:r><a:t>产量</a:t></a:r></a:p><c:cat><c:v>spring</c:v></c:cat><c:val><c:v>17</c:v></c:val>"
+    diagram = "<a:p><a:r><a:t>step one</a:t></a:r></a:p><a:p/><a:p><a:r><a:t>step two</a:t></a:r></a:p>"
+    assert words(body, chart=chart, diagramData=diagram) == "here\n产量\nspring\nstep one\nstep two"
+
+
 def test_a_damaged_part_costs_itself() -> None:
     body = p(r("one"), '<w:r><w:br w:type="page"/></w:r>') + p(r("two"))
     found = pages(document(body, footnotes="<w:broken", header=p(r("head")) + "<"), "a.docx")

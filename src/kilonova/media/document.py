@@ -31,7 +31,8 @@ def pages(file: Path | BinaryIO, wanted: range | None = None) -> Iterator[Image]
     """The pages of a PDF file, a path or the open file (all, or those of the range, from 0), one at a time.
 
     Each is rendered at 150 dpi, smaller where its longest side would pass ``limits.DOCUMENT_SIDE``. Its text is that
-    of the file's text layer; a page without one, a scan, has None, and a model that reads pages looks for itself.
+    of the file's text layer, of its form fields and its notes; a page without text layer, a scan, has None, and a model
+    that reads pages looks for itself.
 
     Raises:
         Validation: no PDF, damaged or locked by a password; or a page that is not there or cannot be rendered.
@@ -78,28 +79,34 @@ def page(document: pypdfium2.PdfDocument, number: int) -> Image:
             scale = min(_DPI / _POINTS, limits.DOCUMENT_SIDE / longest)
             with closing(found.render(scale=scale)) as bitmap:
                 pixels = np.array(bitmap.to_pil().convert("RGB"))
-            text = _text(document, found)
+            drawn = _layer(found)
+            text = _joined(drawn, *_noted(document, found)) if drawn.strip() else None
     except Exception as error:  # PDFium's own, and what Pillow and ctypes make of sizes that no page has
         raise Validation(f"Page {number + 1} cannot be read: {_said(error)}.") from None
-    return Image(pixels, Detail.DOCUMENT, text or None)
+    return Image(pixels, Detail.DOCUMENT, text)
 
 
 def words(document: pypdfium2.PdfDocument, number: int) -> str:
-    """The words of a page, from 0, that cannot be rendered; "" where they cannot be read either."""
+    """The words of a page, from 0, that has no picture or no text layer: what is in its layer, its form fields and its
+    notes; "" where they cannot be read either."""
     try:
         with closing(document[number]) as found:
-            return _text(document, found)
+            return _joined(_layer(found), *_noted(document, found))
     except pypdfium2.PdfiumError:  # it cannot be loaded at all
         return ""
 
 
-def _text(document: pypdfium2.PdfDocument, found: pypdfium2.PdfPage) -> str:
+def _layer(found: pypdfium2.PdfPage) -> str:
     try:
         with closing(found.get_textpage()) as layer:
-            drawn = layer.get_text_range().replace("\r\n", "\n")
+            text: str = layer.get_text_range()
+            return text
     except pypdfium2.PdfiumError:  # a broken font, say: what is drawn is read off the picture
-        drawn = ""
-    parts = (join_lines(one).strip() for one in (drawn, *_noted(document, found)))
+        return ""
+
+
+def _joined(*texts: str) -> str:
+    parts = (join_lines(one.replace("\r\n", "\n")).strip() for one in texts)
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
@@ -130,7 +137,7 @@ def _string(read: Any, *arguments: Any) -> str:
         return ""
     buffer = ctypes.create_string_buffer(size)
     read(*arguments, ctypes.cast(buffer, ctypes.POINTER(pdfium.FPDF_WCHAR)), size)
-    return buffer.raw[: size - 2].decode("utf-16-le", "ignore").replace("\r\n", "\n").replace("\r", "\n").strip()
+    return buffer.raw[: size - 2].decode("utf-16-le", "ignore").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _said(error: Exception) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html.parser
 import os
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,6 +19,7 @@ from kilonova.jobs.reader import Wanted
 from kilonova.jobs.sources import check_size, pieces, reading_processes
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Image, Modality, Text, Video
+from kilonova.media.html import words_of_html
 from kilonova.media.segments import Piece
 from kilonova.media.sniff import format_of_name
 from kilonova.media.text import decode, segments
@@ -141,13 +141,12 @@ class Reading:
                 async for piece in found_pieces:
                     yield _heard_or_seen(piece)
 
-    def _text(self, text: str, name: str) -> list[Part]:
+    def _text(self, text: str, name: str) -> Iterator[Part]:
         if name.lower().endswith((".html", ".htm")):
-            text = _words_of_html(text)
-        found = segments([text], self._settings.characters)
-        return [
-            Part(Text(one.value), {"start": one.start, "end": one.end}, one.value) for one in found if one.value.strip()
-        ]
+            text = words_of_html(text)
+        for one in segments([text], self._settings.characters):
+            if one.value.strip():
+                yield Part(Text(one.value), {"start": one.start, "end": one.end}, one.value)
 
     async def page(self, uri: str, info: ObjectInfo, number: int) -> Image | str | None:
         """A page of a document, from 0, or its words where it cannot be drawn; None after the last one.
@@ -227,29 +226,3 @@ def _heard_or_seen(piece: Piece) -> Part:
     if piece.film is not None:
         return Part(Video(piece.film.frames, piece.film.times, piece.sound), place)
     return Part(piece.sound, place, fault=piece.fault)
-
-
-class _Words(html.parser.HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in ("script", "style", "template")
-        if tag in ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "td", "th"):
-            self.parts.append("\n" if tag not in ("td", "th") else " ")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("script", "style", "template")
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden <= 0:
-            self.parts.append(data)
-
-
-def _words_of_html(text: str) -> str:
-    parser = _Words()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts).strip()

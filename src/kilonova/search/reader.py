@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from kilonova.media.content import Image
-from kilonova.media.words import printable
+from kilonova.media.words import join_lines
 from kilonova.models.mini.page import PageReader
 from kilonova.search.facts import of_file
 from kilonova.search.files import Kind
@@ -161,10 +161,12 @@ class _Pages:
         if image.text is not None:
             return PageFound(image, image.text)
         # a scan's words are looked for by BM25, too, so they are not left to the model
+        noted = document.words(self._document, number)
         try:
-            words = printable(self._read(image.pixels))
+            read = join_lines(self._read(image.pixels))
         except Exception as error:  # whatever the models make of a picture, the picture is there
-            return PageFound(image, "", f"The words of page {number + 1} cannot be read ({type(error).__name__}).")
+            return PageFound(image, noted, f"The words of page {number + 1} cannot be read ({type(error).__name__}).")
+        words = "\n".join(one for one in (read, noted) if one)
         return PageFound(replace(image, text=words), words)
 
     def _opened(self, wanted: Page) -> Any:
