@@ -12,6 +12,7 @@ import pytest
 
 from kilonova._process.parent import ChildDied
 from kilonova.media import office
+from kilonova.models.mini.page import PageReader
 from kilonova.search import items, local, reader
 from kilonova.search.files import Kind
 from kilonova.storage.objects import ObjectInfo
@@ -143,6 +144,11 @@ def test_a_picture_stays_where_its_words_cannot_be_read(tmp_path: Path, monkeypa
     assert isinstance(page, reader.PageFound)
     assert page.image is not None
     assert page.fault == "The words of page 1 cannot be read (RuntimeError)."
+
+
+@pytest.mark.parametrize("shape", [(1, 2048, 3), (2048, 8, 3), (1, 1, 3)])
+def test_strips_can_be_read_off(shape: tuple[int, ...]) -> None:
+    assert PageReader()(np.full(shape, 255, np.uint8)) == ""
 
 
 def test_a_pdf_that_its_disk_will_not_give_keeps_what_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

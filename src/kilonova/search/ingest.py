@@ -16,6 +16,7 @@ the next one goes on with the others. What is known of a file stands in its poin
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import hashlib
 import json
@@ -57,7 +58,7 @@ _STATE = {"hash": str, "size": int, "stamp": str, "facts": str, "parts": int, "f
 _FAULTS = 5  # of one file that are listed
 # What the end of the process or of the run looks like; everything else that one file raises is its own.
 _ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-_BLANK = b" \t\r\n\v\f\0\xef\xbb\xbf\xff\xfe"
+_BLANKS = b" \t\r\n\v\f\0"  # in UTF-8, and in UTF-16 with the zeros between
 
 
 @dataclass
@@ -435,13 +436,19 @@ def _read(file: File) -> tuple[bytes | None, str]:
     """
     try:
         data = read_file(file.uri, file.info) if reads_whole(file) else None
-        if file.kind is Kind.TEXT and data is not None and not data.strip(_BLANK):
+        if file.kind is Kind.TEXT and data is not None and _is_blank(data):
             raise _Blank
         return data, _hash(file, data)
     except Unavailable as error:  # S3 fails on this object; the others go on
         raise Unreadable(str(error)) from error
     except OSError as error:
         raise Unreadable(f"{file.uri} cannot be read: {error.strerror}.") from error
+
+
+def _is_blank(data: bytes) -> bool:
+    for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        data = data.removeprefix(mark)
+    return not data.strip(_BLANKS)
 
 
 def _hash(file: File, data: bytes | None) -> str:

@@ -113,7 +113,9 @@ class _Look:
         self._found.passed.add(uri)
 
     def _fault(self, uri: str, error: OSError) -> None:
-        self._found.faults.append((uri, f"It cannot be looked at: {error.strerror}. What is known of it stays."))
+        fault = (uri, f"It cannot be looked at: {error.strerror}. What is known of it stays.")
+        if fault not in self._found.faults[-1:]:
+            self._found.faults.append(fault)
 
     def _prefix(self, root: str) -> None:
         states: dict[str, ObjectInfo] = {}
@@ -187,6 +189,8 @@ class _Look:
                 self._skip(uri, kind)
             elif error.errno == errno.ELOOP or (error.errno in (errno.ENOENT, errno.ENOTDIR) and entry.is_symlink()):
                 self._skip(uri, BROKEN_LINK)
+            elif error.errno == errno.EACCES:  # it is the folder that lets nobody in, to none of its files
+                self._fault(uri_of(Path(entry.path).parent), error)
             elif error.errno not in (errno.ENOENT, errno.ENOTDIR):  # else deleted meanwhile
                 self._fault(uri, error)
             return False
