@@ -23,9 +23,9 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
 from kilonova.media.content import Encoded, Modality
 from kilonova.models.card import Purpose
-from kilonova.search import files
 from kilonova.search.ingest import ingest
 from kilonova.search.items import Settings
+from kilonova.search.listing import look
 from kilonova.stores.base import Collection
 from kilonova.stores.qdrant import QdrantEdge
 
@@ -60,8 +60,7 @@ async def indexing(engine: Engine, folder: Path, store: QdrantEdge) -> float:
     made = Collection("bench", engine.card.id, _DIMENSION)
     store.create(made)
     begin = time.perf_counter()
-    roots = [str(folder)]
-    tally = await ingest(store, made, engine, files.walk(roots, print), roots, settings=Settings())
+    tally = await ingest(store, made, engine, look([str(folder)]), settings=Settings())
     assert not tally.failed
     return time.perf_counter() - begin
 

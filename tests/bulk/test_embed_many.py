@@ -166,3 +166,22 @@ def test_on_a_ray_cluster(s3: S3, source: str) -> None:
     again = json.loads(run(s3, source).stdout)  # one engine goes on where the other stopped
     assert (again["embedded"], again["alreadyThere"]) == (0, 5)
     assert {row["id"]: row["vector"] for row in rows(s3, source)} == there
+
+
+def test_what_lies_in_everybodys_folders_is_passed_over(s3: S3, source: str) -> None:
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    for name in ("~$a.txt", "empty.txt", "@eaDir/t.jpg", "._photo.png", "one.heic", "two.HEIC"):
+        s3.client.put_object(Bucket=bucket, Key=f"{prefix}/in/{name}", Body=b"" if "empty" in name else b"x")
+    said = json.loads(run(s3, source).stdout)
+    assert (said["listed"], said["embedded"], len(said["failed"])) == (12, 5, 1)
+    assert (said["otherFiles"], said["otherEndings"]) == (3, {".heic": 2, ".exe": 1})
+    assert said["skipped"] == {"system": 2, "temporary": 1, "empty": 1}
+
+
+def test_a_damaged_part_says_what_to_do(s3: S3, source: str) -> None:
+    bucket, _, prefix = source.removeprefix("s3://").partition("/")
+    s3.client.put_object(Bucket=bucket, Key=f"{prefix}/out/part-x.parquet", Body=b"PAR1 no more")
+    done = run(s3, source)
+    assert done.returncode == 1
+    assert "Delete it, and run again" in done.stderr
+    assert "part-x.parquet" in json.loads(done.stdout)["error"]

@@ -62,7 +62,7 @@ def sheets(path: Path) -> Path:
 
 def read(path: Path) -> list[str]:
     with path.open("rb") as file:
-        return office.words(file, path.name)
+        return [page.words for page in office.words(file, path.name)]
 
 
 @pytest.mark.parametrize("rendered", [False, True])
@@ -80,7 +80,7 @@ def test_words_of_slides(tmp_path: Path) -> None:
 
 
 def test_words_of_sheets(tmp_path: Path) -> None:
-    assert read(sheets(tmp_path / "a.xlsx")) == ["船\nname\tlength\t\n信天翁\t31.5", "empty"]
+    assert read(sheets(tmp_path / "a.xlsx")) == ["船\nname\tlength\n信天翁\t31.5", "empty"]
 
 
 def test_properties(tmp_path: Path) -> None:

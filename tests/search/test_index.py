@@ -146,7 +146,7 @@ def test_what_became_broken_is_not_found_any_more(tmp_path: Path, folder: Path) 
     (folder / "beach.jpg.json").write_text("[1]")
     said = index(tmp_path, str(folder))
     assert sorted(Path(one["uri"]).name for one in said["failed"]) == ["beach.jpg", "broken.jpg"]
-    assert any("no JSON object" in one["reason"] for one in said["failed"])
+    assert any("no JSON object" in one["reason"] for one in said["warnings"])
     assert not any("beach" in name for name in points(tmp_path))
 
 
@@ -304,7 +304,9 @@ def test_words_of_office_files_scans_and_subtitles(tmp_path: Path) -> None:
     films = [point.payload for point in points(tmp_path).values() if point.payload["kind"] == "video"]
     assert [film.get("snippet") for film in sorted(films, key=lambda one: one["part"])] == ["海豚", None]
     (media / "film.zh.srt").write_text("nothing")
-    assert "has no subtitles" in index(tmp_path, str(media))["failed"][0]["reason"]
+    said = index(tmp_path, str(media))
+    assert "has no subtitles" in said["warnings"][0]["reason"]
+    assert (said["unchanged"], said["failed"]) == (4, [])
 
 
 def test_what_a_part_of_a_model_embedded_is_the_models(tmp_path: Path, folder: Path) -> None:

@@ -18,9 +18,10 @@ from kilonova.media.document import pages
 from kilonova.models.background import background
 from kilonova.models.cards import FAKE, MINI
 from kilonova.search import local
-from kilonova.search.files import Kind, resolve, walk
+from kilonova.search.files import Kind
 from kilonova.search.ingest import ingest
 from kilonova.search.items import Settings
+from kilonova.search.listing import look, resolve
 from kilonova.search.query import Hit, Mode, Query, Searcher
 
 QUERIES = [
@@ -61,13 +62,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     sample_folder.write(home / "media", demo.ITEMS)
     with local.store(home) as store:
         collection = local.collection(store, "files", "kilonova-mini", 1024)
-        roots = resolve([str(home / "media")])
 
         async def ask() -> Answers:
             async with Engine("kilonova-mini") as engine:
                 await engine.ready()
-                found = list(walk(roots, lambda _: None))
-                tally = await ingest(store, collection, engine, found, roots, settings=Settings())
+                listing = look(resolve([str(home / "media")]))
+                tally = await ingest(store, collection, engine, listing, settings=Settings())
                 assert (tally.added, tally.failed) == (26, [])
                 searcher = Searcher(store, engine)
 

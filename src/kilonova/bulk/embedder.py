@@ -21,9 +21,10 @@ from kilonova.jobs.sources import check_size, reading_processes
 from kilonova.media import limits
 from kilonova.media.content import Modality
 from kilonova.media.sniff import format_of_name
+from kilonova.media.words import printable
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import KilonovaError, Unavailable
+from kilonova.wire.errors import Gone, InternalServer, KilonovaError, Unavailable, Unreadable
 from kilonova.wire.nova import malformed
 
 __all__ = ["Embedder", "Outcome"]
@@ -111,10 +112,19 @@ class Embedder:
     async def _embed(self, file: Listed) -> tuple[Outcome, list[Row]]:
         try:
             lines = await self._lines(file)
-        except Unavailable as error:
+        except Gone:  # deleted since it was listed
+            return Outcome(file, 0, kept=False), []
+        except (Unavailable, Unreadable, InternalServer) as error:
             return Outcome(file, 0, str(error), kept=False), []
         except KilonovaError as error:
-            return Outcome(file, 0, str(error)), [Row(file, error=str(error))]
+            said = printable(str(error))
+            return Outcome(file, 0, said), [Row(file, error=said)]
+        except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError):
+            raise
+        # a parser's crash, a panic of a library in Rust (no Exception), a fault of ours: the others go on
+        except BaseException as error:
+            said = printable(f"It breaks what reads it ({type(error).__name__}: {error}).")
+            return Outcome(file, 0, said, kept=False), []
         rows = [_row(file, line) for line in lines]
         failed = next((row.error for row in rows if row.error), "")
         return Outcome(file, sum(row.vector is not None for row in rows), failed), rows
@@ -147,4 +157,4 @@ def _row(file: Listed, line: Line) -> Row:
     found = line.metadata
     unit = "CharPosition" if file.modality is Modality.TEXT else "Seconds"
     start, end = float(found.get(f"segmentStart{unit}", 0.0)), float(found.get(f"segmentEnd{unit}", 0.0))
-    return Row(file, line.kind, found["segmentIndex"], start, end, line.vector, line.message)
+    return Row(file, line.kind, found["segmentIndex"], start, end, line.vector, printable(line.message))

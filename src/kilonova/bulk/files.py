@@ -9,9 +9,11 @@ from typing import Any
 
 from kilonova.media.content import Modality
 from kilonova.media.sniff import TEXTS, modality_of_name
+from kilonova.search.skipped import EMPTY, ending, skipped_key
 from kilonova.storage.objects import ObjectInfo, objects
+from kilonova.storage.s3 import split_prefix
 
-__all__ = ["Listed", "files"]
+__all__ = ["Listed", "PassedOver", "files"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,33 @@ class Listed:
         return self.digest(self.uri, self.info.etag)
 
 
-def files(client: Any, uri: str, output: str) -> Iterator[Listed | None]:
-    """The files under a prefix, without the parts written to ``output``; None for one whose ending says nothing that
-    can be embedded."""
+@dataclass(frozen=True)
+class PassedOver:
+    """An object that is not embedded.
+
+    Attributes:
+        ending: what is counted of files of kinds that cannot be embedded, "" for others.
+        skipped: the kind of what lies in everybody's folders (``search.skipped``), "" for others.
+    """
+
+    ending: str = ""
+    skipped: str = ""
+
+
+def files(client: Any, uri: str, output: str) -> Iterator[Listed | PassedOver]:
+    """The files under a prefix, without the parts written to ``output``."""
+    bucket, _ = split_prefix(uri)
     for name, info in objects(client, uri):
         if name.endswith("/") and not info.size:
             continue  # what consoles make to show a folder
         if name.startswith(f"{output}/") and name.endswith(".parquet"):
             continue
         modality = Modality.TEXT if name.lower().endswith(TEXTS) else modality_of_name(name)
-        yield Listed(name, info, modality) if modality is not None else None
+        if kind := skipped_key(name.removeprefix(f"s3://{bucket}/")):
+            yield PassedOver(skipped=kind)
+        elif modality is None:
+            yield PassedOver(ending=ending(name.rpartition("/")[2]))
+        elif not info.size:
+            yield PassedOver(skipped=EMPTY)
+        else:
+            yield Listed(name, info, modality)

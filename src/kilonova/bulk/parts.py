@@ -112,15 +112,19 @@ def done(client: Any, settings: Settings) -> set[bytes]:
     """
     found: set[bytes] = set()
     for uri, info in objects(client, f"{settings.output}/part-"):
-        with ObjectFile(client, uri, info) as file:
-            part = pq.ParquetFile(file)
-            told = (part.schema_arrow.metadata or {}).get(_META, b"")
-            if told != settings.described():
-                raise Validation(
-                    f"{settings.output} holds vectors made with other settings: {told.decode() or 'none are told'}.",
-                    "Choose another --output, or the same settings.",
-                )
-            table = part.read(columns=["uri", "etag"])
+        try:
+            with ObjectFile(client, uri, info) as file:
+                part = pq.ParquetFile(file)
+                told = (part.schema_arrow.metadata or {}).get(_META, b"")
+                if told != settings.described():
+                    other = told.decode(errors="replace") or "none are told"
+                    raise Validation(
+                        f"{settings.output} holds vectors made with other settings: {other}.",
+                        "Choose another --output, or the same settings.",
+                    )
+                table = part.read(columns=["uri", "etag"])
+        except pa.ArrowException as error:
+            raise Validation(f"{uri} is no part of ours or is damaged: {error}.", "Delete it, and run again.") from None
         pairs = zip(table["uri"].to_pylist(), table["etag"].to_pylist(), strict=True)
         found.update(Listed.digest(name, etag) for name, etag in pairs)
     return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from kilonova.bulk.embedder import Embedder, Outcome
-from kilonova.bulk.files import Listed, files
+from kilonova.bulk.files import Listed, PassedOver, files
 from kilonova.bulk.parts import Settings, done
 from kilonova.storage.s3 import connect
 from kilonova.wire.errors import KilonovaError
@@ -27,7 +28,8 @@ class Tally:
     Attributes:
         listed: files seen so far, ``complete`` when there are no more.
         known: those of them whose vectors were there before.
-        strange: those with an ending that cannot be embedded.
+        other: those of kinds that cannot be embedded, by ending.
+        skipped: those that are passed over, by kind.
         finished: those embedded now, with or without errors.
         segments: rows with a vector.
         failed: files with an error, and what it was.
@@ -36,7 +38,8 @@ class Tally:
     listed: int = 0
     complete: bool = False
     known: int = 0
-    strange: int = 0
+    other: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     finished: int = 0
     segments: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -56,8 +59,8 @@ def _new(source: str, settings: Settings, tally: Tally) -> Iterator[Listed]:
     known = done(client, settings)
     for file in files(client, source, settings.output):
         tally.listed += 1
-        if file is None:
-            tally.strange += 1
+        if isinstance(file, PassedOver):
+            (tally.skipped if file.skipped else tally.other)[file.skipped or file.ending] += 1
         elif file.key in known:
             tally.known += 1
         else:
@@ -65,18 +68,19 @@ def _new(source: str, settings: Settings, tally: Tally) -> Iterator[Listed]:
     tally.complete = True
 
 
-async def here(source: str, settings: Settings, told: Callable[[Tally], None]) -> Tally:
+async def here(source: str, settings: Settings, told: Callable[[Tally], None], tally: Tally | None = None) -> Tally:
     """Embed on this machine.
 
     Args:
         source: ``s3://bucket/prefix``.
         settings: how.
         told: called after every file.
+        tally: counted on.
 
     Raises:
         KilonovaError: the source cannot be listed, the output cannot be written, or it has vectors of other settings.
     """
-    tally = Tally()
+    tally = tally or Tally()
 
     def note(outcome: Outcome) -> None:
         tally.add(outcome)
@@ -117,7 +121,14 @@ class _Worker:
             await self._embedder.__aexit__(None, None, None)
 
 
-def on_ray(source: str, settings: Settings, told: Callable[[Tally], None], address: str | None, cores: int) -> Tally:
+def on_ray(
+    source: str,
+    settings: Settings,
+    told: Callable[[Tally], None],
+    address: str | None,
+    cores: int,
+    tally: Tally | None = None,
+) -> Tally:
     """Embed on a Ray cluster: as many workers as it has room for, each with so many cores. Workers find S3 as this
     process does, by the standard AWS variables and files of their machines.
 
@@ -127,6 +138,7 @@ def on_ray(source: str, settings: Settings, told: Callable[[Tally], None], addre
         told: called after every chunk.
         address: the cluster's; None is ``RAY_ADDRESS``, or a cluster of this machine alone.
         cores: of each worker.
+        tally: counted on.
 
     Raises:
         KilonovaError: Ray is not installed; or as ``here``.
@@ -136,7 +148,7 @@ def on_ray(source: str, settings: Settings, told: Callable[[Tally], None], addre
     except ImportError:
         raise KilonovaError("Ray is not installed.", "Install it with: pip install 'kilonova[ray]'.") from None
     ray: Any = package  # its functions have types here and there
-    tally = Tally()
+    tally = tally or Tally()
     ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
     try:
         count = max(1, int(ray.cluster_resources().get("CPU", 1)) // cores)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.cli.out import print_json, shown
 from kilonova.models.card import Purpose
 from kilonova.wire.errors import KilonovaError
 
@@ -66,7 +66,7 @@ def embed_many(
     except ImportError:
         raise KilonovaError("Parquet files need pyarrow.", "Install it with: pip install 'kilonova[bulk]'.") from None
     from kilonova.bulk.parts import Settings
-    from kilonova.bulk.run import here, on_ray
+    from kilonova.bulk.run import Tally, here, on_ray
     from kilonova.storage.s3 import split_prefix
 
     for uri in (source, output):
@@ -76,15 +76,21 @@ def embed_many(
         task = progress.add_task("embedding", total=None, segments=0)
 
         def told(tally: Tally) -> None:
-            left = tally.listed - tally.known - tally.strange
+            left = tally.listed - tally.known - tally.other.total() - tally.skipped.total()
             progress.update(
                 task, completed=tally.finished, total=left if tally.complete else None, segments=tally.segments
             )
 
-        if engine is Engine.RAY:
-            tally = on_ray(source, settings, told, ray_address, ray_cores)
-        else:
-            tally = asyncio.run(here(source, settings, told))
+        tally = Tally()
+        try:
+            if engine is Engine.RAY:
+                on_ray(source, settings, told, ray_address, ray_cores, tally)
+            else:
+                asyncio.run(here(source, settings, told, tally))
+        except KilonovaError as error:
+            if as_json:
+                _report(tally, settings.output, as_json, str(error))
+            raise
     _report(tally, settings.output, as_json)
     if tally.failed:
         raise typer.Exit(1)
@@ -97,27 +103,35 @@ def _bar(hidden: bool) -> Progress:
     return progress_bar(hidden, MofNCompleteColumn(), segments, TimeElapsedColumn())
 
 
-def _report(tally: Tally, output: str, as_json: bool) -> None:
+def _report(tally: Tally, output: str, as_json: bool, error: str = "") -> None:
     if as_json:
-        found = {
-            "output": output,
-            "listed": tally.listed,
-            "alreadyThere": tally.known,
-            "otherFiles": tally.strange,
-            "embedded": tally.finished,
-            "segments": tally.segments,
-            "failed": [{"uri": uri, "error": error} for uri, error in tally.failed],
-        }
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(
+            {
+                "output": output,
+                "listed": tally.listed,
+                "alreadyThere": tally.known,
+                "otherFiles": tally.other.total(),
+                "otherEndings": dict(tally.other.most_common()),
+                "skipped": dict(tally.skipped.most_common()),
+                "embedded": tally.finished,
+                "segments": tally.segments,
+                "failed": [{"uri": uri, "error": reason} for uri, reason in tally.failed],
+                **({"error": error} if error else {}),
+            }
+        )
         return
-    for uri, error in tally.failed[:_SHOWN]:
-        print(f"kilonova: {uri}: {error}", file=sys.stderr)
+    from kilonova.search.skipped import NAMES, listed
+
+    for uri, reason in tally.failed[:_SHOWN]:
+        print(f"kilonova: {shown(uri)}: {shown(reason)}", file=sys.stderr)
     if len(tally.failed) > _SHOWN:
         print(f"kilonova: and {len(tally.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
+    other, skipped = tally.other.total(), {NAMES[kind]: count for kind, count in tally.skipped.items()}
     parts = [
         f"{tally.finished:,} files, {tally.segments:,} vectors in {output}",
         f"{tally.known:,} were there already" if tally.known else "",
-        f"{tally.strange:,} of other kinds were passed over" if tally.strange else "",
+        f"{other:,} of other kinds were passed over ({listed(tally.other)})" if other else "",
+        f"passed over: {listed(skipped)}" if skipped else "",
         f"{len(tally.failed):,} failed" if tally.failed else "",
     ]
     print("; ".join(part for part in parts if part) + ".")

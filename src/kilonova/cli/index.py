@@ -14,9 +14,12 @@ import typer
 from kilonova import _home
 from kilonova.cli.collections import Data, Store
 from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.cli.out import print_json, shown
+from kilonova.wire.errors import KilonovaError, NotFound, Validation
 
 if TYPE_CHECKING:
     from kilonova.search.ingest import Tally
+    from kilonova.stores.base import VectorStore
 
 __all__ = ["index"]
 
@@ -40,14 +43,21 @@ def index(
         list[str] | None, typer.Option("--set", help="NAME=VALUE for every file, to filter by; may be repeated.")
     ] = None,
     watch: Annotated[bool, typer.Option(help="Go on, and index what changes, until Ctrl-C.")] = False,
+    remove_missing: Annotated[
+        bool,
+        typer.Option(
+            "--remove-missing", help="Forget the files of folders that are not there, are empty or are not mounted."
+        ),
+    ] = False,
     data: Data = None,
     store: Store = "",
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Index folders of texts, pages, images, sounds and films, so that `kilonova search` finds them.
 
-    Only what changed is embedded: run it again whenever you like. What is gone from a folder is removed. A JSON file
-    beside a file (photo.jpg.json) says more of it. Ctrl-C keeps what is done. The exit status is 1 when files failed.
+    Only what changed is embedded: run it again whenever you like. What is gone from a folder is removed; a folder that
+    cannot be read, is empty all of a sudden or is not there keeps what is known of it. A JSON file beside a file
+    (photo.jpg.json) says more of it. Ctrl-C keeps what is done. The exit status is 1 when files failed.
 
     **Examples**
 
@@ -62,13 +72,16 @@ def index(
     if dimension is not None:
         check_dimension(dimension)
     said = dict(map(_fact, facts or []))
-    from kilonova.search import files, local
+    from kilonova.search import local
     from kilonova.search import roots as indexed
+    from kilonova.search.ingest import Tally
     from kilonova.search.items import Settings
+    from kilonova.search.listing import resolve
 
-    roots = files.resolve(paths)
-    settings = Settings(characters, seconds)
+    roots = resolve(paths)
+    settings, tally = Settings(characters, seconds), Tally()
     with local.store(data, store) as opened:
+        _check_roots(opened, collection, roots)
         made = local.collection(opened, collection, model, dimension)
         indexed.remember(data or _home.data(), roots)
         try:
@@ -80,20 +93,42 @@ def index(
 
                 async def run() -> Tally:
                     every = _LOOK_SECONDS if watch else None
-                    rounds = local.rounds(opened, made, roots, settings, said, told, every, model or "")
+                    rounds = local.rounds(
+                        opened, made, roots, settings, said, told, every, model or "", data, remove_missing, tally
+                    )
                     async with contextlib.aclosing(rounds):
-                        async for tally in rounds:
+                        async for done in rounds:
                             if watch:
-                                _tell(tally)
-                    return tally
+                                _tell(done)
+                    return done
 
-                tally = asyncio.run(run())
+                done = asyncio.run(run())
         except KeyboardInterrupt:
             print("Stopped; what is done is kept. The same command goes on.", file=sys.stderr)
+            if as_json:
+                _report(tally, collection, as_json, "Stopped by Ctrl-C.")
             raise typer.Exit(130) from None
-    _report(tally, collection, as_json)
-    if tally.failed:
+        except KilonovaError as error:
+            if as_json:
+                _report(tally, collection, as_json, str(error))
+            raise
+    _report(done, collection, as_json)
+    if done.failed:
         raise typer.Exit(1)
+
+
+def _check_roots(store: VectorStore, collection: str, roots: list[str]) -> None:
+    """Refuse paths none of which is there, before a collection is made for them."""
+    from kilonova.search.listing import is_missing
+
+    if not all(map(is_missing, roots)):
+        return
+    try:
+        store.find(collection)  # which may know their files: the run then says what it keeps of them
+    except NotFound:
+        raise Validation(
+            f"There is no {', '.join(map(shown, roots))}.", "Name files, folders, or s3://bucket/prefix."
+        ) from None
 
 
 def _fact(text: str) -> tuple[str, Any]:
@@ -104,41 +139,69 @@ def _fact(text: str) -> tuple[str, Any]:
         found = json.loads(value)
     except ValueError:
         found = value
-    return name, found if isinstance(found, str | int | float | bool | list) else value
+    found = found if isinstance(found, str | int | float | bool | list) else value
+    from kilonova.search.facts import keepable
+
+    kept, reasons = keepable({name: found})
+    if reasons:
+        raise typer.BadParameter(reasons[0], param_hint="--set")
+    return next(iter(kept.items()))
 
 
 def _tell(tally: Tally) -> None:
     """A line for each round of --watch in which something happened."""
-    if tally.done > tally.unchanged or tally.removed:
+    if tally.done > tally.unchanged or tally.removed or tally.failed:
         print(f"{time.strftime('%H:%M:%S')} {_summary(tally)}", file=sys.stderr, flush=True)
         for uri, reason in tally.failed:
-            print(f"  {uri}: {reason}", file=sys.stderr, flush=True)
+            print(f"  {shown(uri)}: {shown(reason)}", file=sys.stderr, flush=True)
 
 
 def _summary(tally: Tally) -> str:
     counts = [
         (tally.added, "added"), (tally.changed, "changed"), (tally.moved, "moved or copied"),
         (tally.unchanged, "unchanged"), (tally.removed, "removed"), (len(tally.failed), "failed"),
-        (len(tally.strange), "of kinds that cannot be indexed"),
     ]  # fmt: skip
     return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing there"
 
 
-def _report(tally: Tally, collection: str, as_json: bool) -> None:
+def _report(tally: Tally, collection: str, as_json: bool, error: str = "") -> None:
     if as_json:
-        said = {
-            "collection": collection,
-            "files": tally.total,
-            **{name: getattr(tally, name) for name in ("added", "changed", "moved", "unchanged", "removed", "parts")},
-            "failed": [{"uri": uri, "reason": reason} for uri, reason in tally.failed],
-            "otherFiles": len(tally.strange),
-            "seconds": round(tally.seconds, 3),
-        }
-        print(json.dumps(said, ensure_ascii=False))
+        print_json(
+            {
+                "collection": collection,
+                "files": tally.total,
+                **{
+                    name: getattr(tally, name)
+                    for name in ("added", "changed", "moved", "unchanged", "removed", "parts")
+                },
+                "failed": [{"uri": uri, "reason": reason} for uri, reason in tally.failed],
+                "warnings": [{"uri": uri, "reason": reason} for uri, reason in tally.warnings],
+                "otherFiles": tally.other.total(),
+                "otherEndings": dict(tally.other.most_common()),
+                "skipped": dict(tally.skipped.most_common()),
+                "seconds": round(tally.seconds, 3),
+                **({"error": error} if error else {}),
+            }
+        )
         return
+    from kilonova.search.files import HINTS
+    from kilonova.search.skipped import NAMES, listed
+
     rate = f" ({(tally.done - tally.unchanged) / tally.seconds:.1f} files a second)" if tally.seconds else ""
     print(f"{collection}: {_summary(tally)} in {tally.seconds:.1f} s{rate}; {tally.parts:,} new vectors.")
-    for uri, reason in tally.failed[:_SHOWN]:
-        print(f"  {uri}: {reason}", file=sys.stderr)
-    if len(tally.failed) > _SHOWN:
-        print(f"  … and {len(tally.failed) - _SHOWN} more; --json lists all.", file=sys.stderr)
+    if other := tally.other.total():
+        files = "1 file of a kind" if other == 1 else f"{other:,} files of kinds"
+        print(f"  {files} that cannot be indexed: {listed(tally.other)}")
+        for hint in sorted({HINTS[ending] for ending in tally.other if ending in HINTS}):
+            print(f"  Of these {', '.join(one for one in HINTS if one in tally.other)} can be: {hint}")
+    if tally.skipped:
+        print(f"  Passed over: {listed({NAMES[kind]: count for kind, count in tally.skipped.items()})}")
+    _list(tally.failed)
+    _list([(uri, f"warning: {reason}") for uri, reason in tally.warnings])
+
+
+def _list(every: list[tuple[str, str]]) -> None:
+    for uri, reason in every[:_SHOWN]:
+        print(f"  {shown(uri)}: {shown(reason)}", file=sys.stderr)
+    if len(every) > _SHOWN:
+        print(f"  … and {len(every) - _SHOWN:,} more; --json lists all.", file=sys.stderr)

@@ -16,7 +16,7 @@ from kilonova.jobs.sources import Part, explain, parts
 from kilonova.media.content import Modality
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import KilonovaError, Unavailable, Validation
+from kilonova.wire.errors import InternalServer, KilonovaError, Unavailable, Validation
 
 __all__ = ["Line", "Pipeline"]
 
@@ -68,7 +68,7 @@ class Pipeline:
     ) -> None:
         self._engine, self._params = engine, params
         self._parts = parts(params, info, first, readers, client)
-        self._ready: asyncio.Queue[list[asyncio.Task[Line]] | KilonovaError | None] = asyncio.Queue()
+        self._ready: asyncio.Queue[list[asyncio.Task[Line]] | Exception | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(_AHEAD)
         self._reader = asyncio.create_task(self._read())
 
@@ -84,7 +84,7 @@ class Pipeline:
             if tasks is None:
                 self._ready.put_nowait(None)  # so that asking again gives the same
                 break
-            if isinstance(tasks, KilonovaError):
+            if isinstance(tasks, Exception):
                 raise tasks
             found.append([await task for task in tasks])
             self._places.release()
@@ -107,8 +107,12 @@ class Pipeline:
                 async for segment in segments:
                     self._ready.put_nowait([asyncio.create_task(self._line(part)) for part in segment])
                     await self._places.acquire()
-        except KilonovaError as error:
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # also a fault of ours: who takes would wait for ever
             self._ready.put_nowait(error)
+        except BaseException as error:  # what panics of libraries in Rust are
+            self._ready.put_nowait(InternalServer(f"Reading failed ({type(error).__name__}: {error})."))
         else:
             self._ready.put_nowait(None)
 

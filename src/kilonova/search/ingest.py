@@ -16,11 +16,13 @@ the next one goes on with the others. What is known of a file stands in its poin
 from __future__ import annotations
 
 import asyncio
+import codecs
+import contextlib
 import hashlib
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -28,16 +30,22 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
 from kilonova.media import subtitles
 from kilonova.media.content import Modality
+from kilonova.media.words import printable
 from kilonova.models.card import Purpose
-from kilonova.search.files import PLACE, File, Kind, under
+from kilonova.search.beside import Beside, read_beside
+from kilonova.search.files import PLACE, File, Kind
 from kilonova.search.items import Part, Reading, Settings, reads_whole
-from kilonova.storage.files import open_file, read_file
+from kilonova.search.listing import Listing
+from kilonova.search.removal import removal
+from kilonova.search.skipped import EMPTY
+from kilonova.storage.files import name_of, open_file, read_file
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.wire.errors import KilonovaError, Unavailable, Validation
+from kilonova.wire.errors import Gone, KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Tally", "ingest"]
 
 _FILES, _PARTS = 16, 64  # under way at once
+_MOST_PARTS = 50_000  # of one file, which are in memory together: 40 MB of text
 _MODALITIES = {kind: Modality(str(kind)) for kind in Kind if kind is not Kind.DOCUMENT} | {
     Kind.DOCUMENT: Modality.IMAGE
 }
@@ -46,7 +54,11 @@ _HASHED = 1 << 20
 _OWN = ("uri", "name", "kind", "hash", "size", "stamp", "facts", "part", "parts", "fault", *PLACE)
 
 
-_STATE = ("hash", "size", "stamp", "facts", "parts", "fault")
+_STATE = {"hash": str, "size": int, "stamp": str, "facts": str, "parts": int, "fault": str}
+_FAULTS = 5  # of one file that are listed
+# What the end of the process or of the run looks like; everything else that one file raises is its own.
+_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+_BLANKS = b" \t\r\n\v\f\0"  # in UTF-8, and in UTF-16 with the zeros between
 
 
 @dataclass
@@ -57,8 +69,11 @@ class Tally:
         total: files found.
         unchanged, moved, added, changed, removed: what became of files.
         parts: points written.
-        failed: files that could not be embedded, or not all of them, and why.
-        strange: files of kinds that cannot be indexed.
+        failed: files that could not be embedded, or not all of them, and why; files, folders and roots that could not
+            be looked at.
+        warnings: what lies beside files and could not be read, and why.
+        other: files of kinds that cannot be indexed, by ending.
+        skipped: what was passed over, by kind.
         seconds: how long it took.
     """
 
@@ -70,7 +85,9 @@ class Tally:
     removed: int = 0
     parts: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
-    strange: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    other: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     @property
@@ -100,38 +117,42 @@ async def ingest(
     store: VectorStore,
     collection: Collection,
     engine: Engine,
-    files: Iterable[File],
-    roots: Iterable[str],
+    listing: Listing,
     *,
     settings: Settings,
     facts: Mapping[str, Any] | None = None,
     tally: Tally | None = None,
     told: Callable[[Tally], None] = lambda _: None,
+    remove_missing: bool = False,
 ) -> Tally:
-    """Bring a collection up to date with files.
+    """Bring a collection up to date with files. Whatever one file does is its entry among the failures.
 
     Args:
         store, collection: where to.
         engine: of the collection's model.
-        files: what there is.
-        roots: where ``files`` comes from: what the collection has from there and is gone is removed.
+        listing: what there is, and where: what the collection has from there and is known to be gone is removed.
         settings: how files are cut.
         facts: what the user says of all of them.
         tally: counted on.
         told: called after every file.
+        remove_missing: whether roots that are not there, are empty or not mounted have lost their files indeed.
 
     Raises:
-        Unavailable: the store, S3 or the model cannot be used.
+        Unavailable: the store or the model cannot be used.
     """
     reading = Reading(engine.card, settings)
     run = _Run(store, collection, engine, reading, dict(facts or {}), tally or Tally(), told)
     begin = time.perf_counter()
     try:
-        await run.all(list(files), list(roots))
+        await run.all(listing, remove_missing)
     finally:
         reading.close()
-    run.tally.seconds = time.perf_counter() - begin
+        run.tally.seconds = time.perf_counter() - begin
     return run.tally
+
+
+class _Blank(Exception):
+    """A file without words: people's folders have them, and nothing is wrong with them."""
 
 
 class _Run:
@@ -151,12 +172,16 @@ class _Run:
         self._known: dict[str, _Known] = {}
         self._by_hash: dict[str, str] = {}
         self._wrote = False
+        self._vanished: set[str] = set()
 
-    async def all(self, files: list[File], roots: list[str]) -> None:
+    async def all(self, listing: Listing, remove_missing: bool) -> None:
         self._known = await asyncio.to_thread(self._look)
         self._by_hash = {known.hash: uri for uri, known in self._known.items() if known.whole}
-        self.tally.total += len(files)
-        queue = iter(files)
+        self.tally.total += len(listing.files)
+        self.tally.other += listing.other
+        self.tally.skipped += listing.skipped
+        self.tally.failed += [fault for fault in listing.faults if not (remove_missing and fault[0] in listing.missing)]
+        queue = iter(listing.files)
 
         async def work() -> None:
             for file in queue:
@@ -169,12 +194,16 @@ class _Run:
                     group.create_task(work())
         except* KilonovaError as errors:
             raise errors.exceptions[0] from None
-        there = {file.uri for file in files}
-        gone = [uri for uri in self._known if uri not in there and any(under(uri, root) for root in roots)]
-        ids = {one for uri in gone for one in self._known[uri].ids}
+        await self._remove(listing, remove_missing)
+
+    async def _remove(self, listing: Listing, remove_missing: bool) -> None:
+        found = await asyncio.to_thread(removal, listing, self._known, self._vanished, remove_missing=remove_missing)
+        self.tally.failed += found.faults
+        self.tally.total -= len(self._vanished)
+        ids = {one for uri in found.gone for one in self._known[uri].ids}
         await asyncio.to_thread(self._store.delete, self._collection.name, ids)
-        self.tally.removed += len(gone)
-        if self._wrote or gone:
+        self.tally.removed += len(found.gone)
+        if self._wrote or found.gone:
             await asyncio.to_thread(self._store.optimize, self._collection.name)
 
     def _look(self) -> dict[str, _Known]:
@@ -183,7 +212,7 @@ class _Run:
         for point in self._store.scroll(self._collection.name, vectors=False):
             payload = point.payload
             uri = payload.get("uri")
-            if uri is None:
+            if not isinstance(uri, str) or not all(isinstance(payload.get(name), of) for name, of in _STATE.items()):
                 continue  # written by somebody else
             hashes[uri].add(payload["hash"] + payload["facts"])
             if uri not in found:
@@ -195,33 +224,62 @@ class _Run:
         return found
 
     async def _file(self, file: File) -> None:
+        try:
+            await self._settle(file)
+        except (Unavailable, *_ENDS):
+            raise
+        # a parser's crash, a panic of a library in Rust (no Exception), a fault of ours: the others go on
+        except BaseException as error:
+            self._fail(file, f"It breaks what reads or keeps it ({type(error).__name__}: {error}).")
+
+    def _fail(self, file: File, reason: str) -> None:
+        self.tally.failed.append((file.uri, printable(reason)))
+
+    async def _settle(self, file: File) -> None:
         known = self._known.get(file.uri)
         try:
-            said = {**await asyncio.to_thread(_sidecar, file), **self._facts}
-            cues = await asyncio.to_thread(_cues, file)
-            told = json.dumps([said, list(map(asdict, cues))] if cues else said, sort_keys=True)
-            mark = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
-            state = (file.info.size, file.info.etag, mark)
-            if known is not None and known.whole and (known.size, known.stamp, known.facts) == state:
-                self._count("unchanged", file, known.fault)
-                return
-            data = await asyncio.to_thread(read_file, file.uri, file.info) if reads_whole(file) else None
-            digest = await asyncio.to_thread(_hash, file, data)
-            points = await self._again(file, digest, mark, said, cues)
-            if points is not None:
-                became = "unchanged" if known is not None and known.hash == digest else "moved"
-            else:
-                became = "added" if known is None else "changed"
-                points = await self._embedded(file, data, digest, mark, said, cues)
-                self.tally.parts += len(points)
-            await asyncio.to_thread(self._write, points, known)
-            self._count(became, file, points[0].payload["fault"])
+            await self._update(file, known)
+        except Gone:
+            self._vanished.add(file.uri)  # deleted while the run went on
+        except _Blank:
+            await self._forget(known)
+            self.tally.skipped[EMPTY] += 1
+            self.tally.removed += known is not None
+            self.tally.total -= 1
         except Unavailable:
             raise
-        except KilonovaError as error:
-            if known is not None:  # what it held is not there any more
-                await asyncio.to_thread(self._store.delete, self._collection.name, known.ids)
-            self.tally.failed.append((file.uri, str(error)))
+        except Validation as error:
+            if not isinstance(error, Unreadable):  # else nobody knows what it holds; what is known stays
+                await self._forget(known)
+            self._fail(file, str(error))
+        except KilonovaError as error:  # the model failed, not the file
+            self._fail(file, str(error))
+
+    async def _forget(self, known: _Known | None) -> None:
+        """Delete what a file held and does not hold any more."""
+        if known is not None:
+            await asyncio.to_thread(self._store.delete, self._collection.name, known.ids)
+
+    async def _update(self, file: File, known: _Known | None) -> None:
+        beside = await asyncio.to_thread(read_beside, file)
+        self.tally.warnings += beside.warnings
+        said = {**beside.facts, **self._facts}
+        mark = _mark(file, said, beside)
+        state = (file.info.size, file.info.etag)
+        same = known is not None and known.whole and (known.size, known.stamp) == state
+        if known is not None and same and (beside.unsure or known.facts == mark):
+            self._count("unchanged", file, known.fault)
+            return
+        data, digest = await asyncio.to_thread(_read, file)
+        points = await self._again(file, digest, mark, said, beside.cues)
+        if points is not None:
+            became = "unchanged" if known is not None and known.hash == digest else "moved"
+        else:
+            became = "added" if known is None else "changed"
+            points = await self._embedded(file, data, digest, mark, said, beside.cues)
+            self.tally.parts += len(points)
+        await asyncio.to_thread(self._write, points, known)
+        self._count(became, file, points[0].payload["fault"])
 
     def _count(self, became: str, file: File, fault: str) -> None:
         if fault:
@@ -259,15 +317,21 @@ class _Run:
         self, file: File, data: bytes | None, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
     ) -> list[Point]:
         """The points of a file."""
-        self._engine.require(_MODALITIES[file.kind])
+        try:
+            self._engine.require(_MODALITIES[file.kind])
+        except Validation as error:  # nothing is wrong with the file: what is known of it stays
+            raise Unreadable(error.message, error.hint) from None
         described = {**await self._reading.describe(file), **said}
         tasks: list[asyncio.Task[tuple[Part, Any]]] = []
-        fault = ""
+        faults: list[str] = []
         try:
-            async for part in self._reading.parts(file, data):
+            async for part in self._parts(file, data):
                 if part.content is None:
-                    fault = fault or part.fault
+                    faults.append(part.fault)
                     continue
+                if len(tasks) == _MOST_PARTS:
+                    faults.append(f"Only its first {_MOST_PARTS:,} parts are indexed. Cut it into several files.")
+                    break
                 await self._places.acquire()
                 task = asyncio.create_task(self._vector(part))
                 task.add_done_callback(lambda _: self._places.release())
@@ -279,16 +343,27 @@ class _Run:
         points: list[Point] = []
         for one in found:
             if isinstance(one, Validation):
-                fault = fault or str(one)
+                faults.append(str(one))
             elif isinstance(one, BaseException):
                 raise one
             else:
                 part, vector = one
                 part = _spoken(file, part, cues)
                 points.append(self._point(file, digest, mark, described, part, vector, len(points)))
+        if not points and not faults:
+            raise _Blank
+        fault = _joined(faults)
         if not points:
-            raise Validation(fault or "There is nothing in it.")
+            raise Validation(fault)
         return _numbered(points, fault)
+
+    async def _parts(self, file: File, data: bytes | None) -> AsyncGenerator[Part]:
+        try:
+            async with contextlib.aclosing(self._reading.parts(file, data)) as found:
+                async for part in found:
+                    yield part
+        except Unavailable as error:  # S3 fails on this object; the store's and the model's end the run
+            raise Unreadable(str(error)) from error
 
     async def _vector(self, part: Part) -> tuple[Part, Any]:
         assert part.content is not None
@@ -318,18 +393,8 @@ class _Run:
             **part.described,
         }
         spoken = [file.name.rpartition(".")[0], *(value for value in described.values() if isinstance(value, str))]
-        text = "\n".join(spoken) + _BREAK + part.text.replace(_BREAK, "\n")
+        text = printable("\n".join(spoken).replace(_BREAK, "\n") + _BREAK + part.text.replace(_BREAK, "\n"))
         return Point(f"{file.uri}#{number}", vector, payload, text)
-
-
-def _cues(file: File) -> list[subtitles.Cue]:
-    """What the subtitles beside a file say.
-
-    Raises:
-        Validation: they cannot be read.
-    """
-    found = [subtitles.read(read_file(uri, info), uri) for uri, info in file.subtitles]
-    return [cue for one in found for cue in one]
 
 
 def _spoken(file: File, part: Part, cues: list[subtitles.Cue]) -> Part:
@@ -345,6 +410,47 @@ def _numbered(points: list[Point], fault: str) -> list[Point]:
     return [Point(one.id, one.vector, {**one.payload, **more}, one.text) for one in points]
 
 
+def _joined(faults: Sequence[str]) -> str:
+    """What is wrong with parts of a file, each once."""
+    every = list(dict.fromkeys(map(printable, faults)))
+    more = f" And {len(every) - _FAULTS} more." if len(every) > _FAULTS else ""
+    return " ".join(every[:_FAULTS]) + more
+
+
+def _mark(file: File, said: dict[str, Any], beside: Beside) -> str:
+    """Hash of everything that is said of a file."""
+    found: Any = [said, list(map(asdict, beside.cues))] if beside.cues else said
+    name = name_of(file.uri)
+    if name != file.name:  # what was indexed before names were composed is written anew
+        found = [found, name]
+    return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _read(file: File) -> tuple[bytes | None, str]:
+    """All of a file that is read at once, and the hash of its content.
+
+    Raises:
+        Gone, Unreadable: it cannot be read.
+        Validation: it is too large.
+        _Blank: there are no words in it.
+    """
+    try:
+        data = read_file(file.uri, file.info) if reads_whole(file) else None
+        if file.kind is Kind.TEXT and data is not None and _is_blank(data):
+            raise _Blank
+        return data, _hash(file, data)
+    except Unavailable as error:  # S3 fails on this object; the others go on
+        raise Unreadable(str(error)) from error
+    except OSError as error:
+        raise Unreadable(f"{file.uri} cannot be read: {error.strerror}.") from error
+
+
+def _is_blank(data: bytes) -> bool:
+    for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        data = data.removeprefix(mark)
+    return not data.strip(_BLANKS)
+
+
 def _hash(file: File, data: bytes | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
     if file.uri.startswith("s3://"):  # its ETag tells contents apart; the bytes would be fetched a second time
@@ -356,21 +462,3 @@ def _hash(file: File, data: bytes | None) -> str:
             while chunk := opened.read(_HASHED):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def _sidecar(file: File) -> dict[str, Any]:
-    """What a JSON file beside the file says of it.
-
-    Raises:
-        Validation: it is no JSON object.
-    """
-    if file.sidecar is None:
-        return {}
-    uri, info = file.sidecar
-    try:
-        found = json.loads(read_file(uri, info))
-    except ValueError as error:
-        raise Validation(f"{uri} is no JSON: {error}.", "Mend it or take it away.") from None
-    if not isinstance(found, dict):
-        raise Validation(f"{uri} is no JSON object.", 'Write for example {"title": "Harbour"}.')
-    return found

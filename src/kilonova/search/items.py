@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html.parser
-from collections.abc import AsyncGenerator
+import shutil
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
-from kilonova._process.parent import ChildDied, ChildTimeout
+from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
 from kilonova.jobs.reader import Wanted
 from kilonova.jobs.sources import check_size, pieces, reading_processes
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Image, Modality, Text, Video
+from kilonova.media.html import words_of_html
 from kilonova.media.segments import Piece
 from kilonova.media.sniff import format_of_name
 from kilonova.media.text import read, segments, worth_reading
 from kilonova.media.video import NoVideo
+from kilonova.media.words import printable
 from kilonova.models.card import ModelCard
 from kilonova.search.files import File, Kind
-from kilonova.search.reader import Describe, Page
+from kilonova.search.reader import Describe, Page, PageFound
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Validation
+from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]
 
 _READ_SECONDS = 60.0
 _SNIPPET = 200
+_BREAKS = 3  # pages that break their reader one after the other
+
+
+class _Broken(Exception):
+    """A file broke its reader."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Part:
     @property
     def described(self) -> dict[str, Any]:
         """``place``, and the beginning of its words on one line as ``snippet``."""
-        snippet = " ".join((self.text or self.shown).split())[:_SNIPPET]
+        snippet = " ".join(printable(self.text or self.shown).split())[:_SNIPPET]
         return {**self.place, **({"snippet": snippet} if snippet else {})}
 
 
@@ -77,21 +86,30 @@ class Reading:
         self._settings = settings
         self._media = reading_processes(card)
         self._readers = asyncio.Semaphore(limits.DECODERS)  # reading scans keeps a core busy
-        self._files = Children("kilonova.search.reader:handler", memory=limits.DECODE_MEMORY)
+        # the folder is ours, for a reader that is killed leaves what is in it
+        self._folder = Path(mkdtemp(prefix="kilonova-"))
+        self._files = Children("kilonova.search.reader:handler", str(self._folder), memory=limits.DECODE_MEMORY)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, and remove what they left."""
         self._media.close()
         self._files.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def describe(self, file: File) -> dict[str, Any]:
-        """What a file says of itself; nothing for one that breaks its reader."""
+        """What a file says of itself; nothing for one that breaks its reader.
+
+        Raises:
+            Gone, Unreadable: it cannot be read at present.
+        """
         if file.kind is Kind.TEXT:
             return {}
         try:
             found: dict[str, Any] = await self._ask(Describe(file.uri, file.info, file.kind))
-        except Validation:
+        except _Broken:
             return {}
+        except Unavailable as error:
+            raise Unreadable(error.message, error.hint) from error
         return found
 
     async def parts(self, file: File, data: bytes | None) -> AsyncGenerator[Part]:
@@ -140,15 +158,13 @@ class Reading:
                 async for part in heard:
                     yield part
 
-    def _text(self, text: str, name: str) -> list[Part]:
+    def _text(self, text: str, name: str) -> Iterator[Part]:
         if name.lower().endswith((".html", ".htm")):
-            text = _words_of_html(text)
-        return [
-            Part(Text(one.value), {"start": start + one.start, "end": start + one.end}, one.value)
-            for start, piece in worth_reading(text)
-            for one in segments([piece], self._settings.characters)
-            if one.value.strip()
-        ]
+            text = words_of_html(text)
+        for start, piece in worth_reading(text):
+            for one in segments([piece], self._settings.characters):
+                if one.value.strip():
+                    yield Part(Text(one.value), {"start": start + one.start, "end": start + one.end}, one.value)
 
     async def page(self, uri: str, info: ObjectInfo, number: int) -> Image | str | None:
         """A page of a document, from 0, or its words where it cannot be drawn; None after the last one.
@@ -157,46 +173,58 @@ class Reading:
             Validation: it cannot be read.
             Unavailable: S3 keeps failing.
         """
+        found = await self._page(uri, info, number)
+        if found is None:
+            return None
+        if found.image is None and found.fault and not found.words:
+            raise Validation(found.fault)
+        return found.image or found.words
+
+    async def _page(self, uri: str, info: ObjectInfo, number: int) -> PageFound | None:
         async with self._readers:
-            found: Image | str | None = await self._ask(Page(uri, info, number))
+            try:
+                found: PageFound | None = await self._ask(Page(uri, info, number))
+            except _Broken as error:
+                return PageFound(None, "", f"Page {number + 1} breaks its reader ({error}).", broken=True)
         return found
 
     async def _pages(self, file: File) -> AsyncGenerator[Part]:
-        """Each page as a picture, and its words once more by themselves: who asks in words finds them better."""
-        number = 0
-        while True:
-            try:
-                page = await self.page(file.uri, file.info, number)
-            except Validation as fault:
-                if number == 0:
-                    raise
-                yield Part(None, {"page": number + 1}, fault=str(fault))
-                return
-            if page is None:
-                return
+        """Each page as a picture, and its words once more by themselves: who asks in words finds them better. A page
+        that cannot be read is passed over."""
+        number = broken = 0
+        while (page := await self._page(file.uri, file.info, number)) is not None:
             number += 1
-            words = page if isinstance(page, str) else page.text or ""
-            drawn = isinstance(page, Image)
-            if isinstance(page, Image):
-                yield Part(page, {"page": number}, words)
-            for part in self._text(words, ""):  # BM25 finds a page's words once
-                yield Part(part.content, {"page": number}, "" if drawn else part.text, shown=part.text)
+            if page.fault:
+                yield Part(None, {"page": number}, fault=page.fault)
+            broken = broken + 1 if page.broken else 0
+            if broken == _BREAKS:
+                return  # nothing says where the end is
+            if page.image is not None:
+                yield Part(page.image, {"page": number}, page.words)
+            for part in self._text(page.words, ""):  # BM25 finds a page's words once
+                text = part.text if page.image is None else ""
+                yield Part(part.content, {"page": number}, text, shown=part.text)
 
     async def _ask(self, wanted: Describe | Page) -> Any:
         child = self._files.take()
         try:
             answer = await child.call(wanted, _READ_SECONDS)
         except (ChildTimeout, ChildDied, MemoryError, HandlerFailed) as fault:
-            self._files.drop(child)
-            raise Validation(f"The file breaks its reader ({fault or 'out of memory'}).") from None
-        except Validation:
+            self._drop(child)
+            said = fault.kind if isinstance(fault, HandlerFailed) else str(fault)
+            raise _Broken(said or "out of memory") from None
+        except KilonovaError:
             self._files.keep(child)
             raise
         except BaseException:
-            self._files.drop(child)  # half an exchange may be under way
+            self._drop(child)  # half an exchange may be under way
             raise
         self._files.keep(child)
         return answer
+
+    def _drop(self, child: Child) -> None:
+        self._files.drop(child)
+        shutil.rmtree(self._folder / str(child.pid), ignore_errors=True)
 
 
 def reads_whole(file: File) -> bool:
@@ -216,29 +244,3 @@ def _heard_or_seen(piece: Piece) -> Part:
     if piece.film is not None:
         return Part(Video(piece.film.frames, piece.film.times, piece.sound), place)
     return Part(piece.sound, place, fault=piece.fault)
-
-
-class _Words(html.parser.HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in ("script", "style", "template")
-        if tag in ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "td", "th"):
-            self.parts.append("\n" if tag not in ("td", "th") else " ")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("script", "style", "template")
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden <= 0:
-            self.parts.append(data)
-
-
-def _words_of_html(text: str) -> str:
-    parser = _Words()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts).strip()

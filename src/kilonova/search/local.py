@@ -13,9 +13,10 @@ from kilonova.engine.engine import Engine
 from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
-from kilonova.search import files
+from kilonova.search import files, mounts
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Reading, Settings
+from kilonova.search.listing import Listing, look, resolve
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
 from kilonova.search.rerank import Reranker
 from kilonova.server import identity
@@ -74,6 +75,9 @@ async def rounds(
     told: Callable[[Tally], None],
     every: float | None = None,
     model: str = "",
+    data: Path | None = None,
+    remove_missing: bool = False,
+    tally: Tally | None = None,
 ) -> AsyncGenerator[Tally]:
     """Bring a collection up to date with files, with a model loaded for it: once, or again whenever they changed.
 
@@ -81,18 +85,30 @@ async def rounds(
         store, collection, roots, settings, facts, told: see ``ingest``.
         every: seconds between two looks; None looks once.
         model: how to load the collection's model, if not whole: ``NAME:text,image``.
+        data: the data folder, the user's if not given.
+        remove_missing: see ``ingest``; the first look only.
+        tally: counted on at the first look.
     """
-    before: list[files.File] | None = None
+    before: Listing | None = None
     async with Engine(model or collection.model) as engine:
         await engine.ready()
         while True:
-            tally = Tally()
-            found = await asyncio.to_thread(lambda: list(files.walk(roots, tally.strange.append)))  # noqa: B023
+            found = await asyncio.to_thread(look, roots)
             if found != before:
                 before = found
+                await asyncio.to_thread(mounts.compare, data or _home.data(), found, forget=remove_missing)
                 yield await ingest(
-                    store, collection, engine, found, roots, settings=settings, facts=facts, tally=tally, told=told
+                    store,
+                    collection,
+                    engine,
+                    found,
+                    settings=settings,
+                    facts=facts,
+                    tally=tally,
+                    told=told,
+                    remove_missing=remove_missing,
                 )
+                tally, remove_missing = None, False
             if every is None:
                 return
             await asyncio.sleep(every)
@@ -104,8 +120,11 @@ async def page(path: str, number: int) -> Image | str:
     Raises:
         Validation: there is no such file or page, or it cannot be read.
     """
-    (root,) = files.resolve([path])
-    for file in files.walk([root], lambda _: None):
+    (root,) = resolve([path])
+    listing = look([root])
+    if root in listing.missing:
+        raise Validation(f"There is no {path}.", "Name files, folders, or s3://bucket/prefix.")
+    for file in listing.files:
         if file.kind is files.Kind.DOCUMENT:
             reading = Reading(card("kilonova-mini"), Settings())
             try:

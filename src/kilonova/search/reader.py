@@ -3,23 +3,28 @@ pages of documents."""
 
 from __future__ import annotations
 
+import io
+import math
+import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 from kilonova.media.content import Image
+from kilonova.media.words import join_lines
 from kilonova.models.mini.page import PageReader
+from kilonova.search.facts import of_file
 from kilonova.search.files import Kind
-from kilonova.storage.files import open_file
+from kilonova.storage.files import name_of, open_file
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import KilonovaError
+from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
 
-__all__ = ["Describe", "Page", "handler"]
+__all__ = ["Describe", "Page", "PageFound", "handler"]
 
 # Exif 2.32, tags of the main, the Exif and the GPS directory
 _MAKE, _MODEL, _DESCRIPTION, _CHANGED = 271, 272, 270, 306
@@ -39,59 +44,152 @@ class Describe:
 
 @dataclass(frozen=True)
 class Page:
-    """Asks for a page of a document, from 0: an Image with its words, its words alone where it cannot be drawn, or None
-    after the last page."""
+    """Asks for a page of a document, from 0: a ``PageFound``, or None after the last page."""
 
     uri: str
     info: ObjectInfo
     number: int
 
 
-def handler() -> Callable[[Describe | Page], dict[str, Any] | Image | str | None]:
-    """The message handler; it keeps a document open from one page to the next."""
-    pages = _Pages()
+@dataclass(frozen=True, eq=False)
+class PageFound:
+    """A page.
 
-    def answer(wanted: Describe | Page) -> dict[str, Any] | Image | str | None:
+    Attributes:
+        image: its picture; None where it cannot be drawn.
+        words: its text layer, or what was read off the picture; "" where there are none.
+        fault: what of it cannot be read, and why.
+        broken: whether it broke its reader.
+    """
+
+    image: Image | None
+    words: str
+    fault: str = ""
+    broken: bool = False
+
+
+def handler(folder: str) -> Callable[[Describe | Page], dict[str, Any] | PageFound | None]:
+    """The message handler; it keeps a document open from one page to the next.
+
+    Args:
+        folder: where a folder of this process may lie, which the parent removes.
+    """
+    pages = _Pages(Path(folder) / str(os.getpid()))
+
+    def answer(wanted: Describe | Page) -> dict[str, Any] | PageFound | None:
         return pages(wanted) if isinstance(wanted, Page) else _describe(wanted)
 
     return answer
 
 
+class _Source(io.RawIOBase):
+    """A file for PDFium, which has no way to say why it could not be read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self.fault: KilonovaError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._file.read(memoryview(buffer).nbytes)
+        except KilonovaError as error:
+            self.fault = error
+            return 0
+        except OSError as error:
+            self.fault = Unreadable(f"The file cannot be read: {error.strerror}.")
+            return 0
+        memoryview(buffer).cast("B")[: len(data)] = data
+        return len(data)
+
+
 class _Pages:
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._stack = ExitStack()
         self._of: tuple[str, ObjectInfo] | None = None
         self._document: Any = None  # a PDF file, or the words of each page
+        self._source: _Source | None = None
         self._read = PageReader()
 
-    def __call__(self, wanted: Page) -> Image | str | None:
-        from kilonova.media import document
-
+    def __call__(self, wanted: Page) -> PageFound | None:
         if self._of != (wanted.uri, wanted.info):
-            self._stack.close()
+            self._close()
             self._document = self._opened(wanted)
             self._of = (wanted.uri, wanted.info)
         if wanted.number >= len(self._document):
-            self._stack.close()
-            self._of = None
+            self._close()
             return None
         if isinstance(self._document, list):
-            return str(self._document[wanted.number])
-        page = document.page(self._document, wanted.number)
+            page = self._document[wanted.number]
+            return PageFound(None, page.words, page.fault)
+        return self._drawn(wanted.number)
+
+    def _close(self) -> None:
+        self._of = self._document = self._source = None
+        self._stack.close()
+
+    def _check(self) -> None:
+        """Say what kept the file from being read, if that is why PDFium cannot make anything of it."""
+        fault = self._source.fault if self._source is not None else None
+        if fault is not None:
+            self._close()
+            raise fault
+
+    def _drawn(self, number: int) -> PageFound:
+        from kilonova.media import document
+
+        try:
+            image = document.page(self._document, number)
+        except Validation as error:
+            words = document.words(self._document, number)
+            self._check()
+            return PageFound(None, words, str(error))
+        self._check()
+        if image.text is not None:
+            return PageFound(image, image.text)
         # a scan's words are looked for by BM25, too, so they are not left to the model
-        return page if page.text is not None else replace(page, text=self._read(page.pixels))
+        noted = document.words(self._document, number)
+        try:
+            read = join_lines(self._read(image.pixels))
+        except Exception as error:  # whatever the models make of a picture, the picture is there
+            return PageFound(image, noted, f"The words of page {number + 1} cannot be read ({type(error).__name__}).")
+        words = "\n".join(one for one in (read, noted) if one)
+        return PageFound(replace(image, text=words), words)
 
     def _opened(self, wanted: Page) -> Any:
         from kilonova.media import document, office
 
+        name = name_of(wanted.uri)
         file = self._stack.enter_context(open_file(wanted.uri, wanted.info))
-        if not wanted.uri.lower().endswith(office.ENDINGS):
-            return self._stack.enter_context(document.opened(file))
-        folder = Path(self._stack.enter_context(TemporaryDirectory()))
-        path = folder / f"document{Path(wanted.uri).suffix.lower()}"
-        path.write_bytes(file.read())
-        made = office.as_pdf(path, folder)
-        return office.words(file, path.name) if made is None else self._stack.enter_context(document.opened(made))
+        if not name.lower().endswith(office.ENDINGS):
+            self._source = _Source(file)
+            try:
+                return self._stack.enter_context(document.opened(cast(BinaryIO, self._source)))
+            except Validation:
+                self._check()
+                raise
+        if office.converter() is None:
+            return office.words(file, name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        path = self._folder / f"document{Path(name).suffix.lower()}"
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file, copy)
+        made = office.as_pdf(path, self._folder)
+        return office.words(file, name) if made is None else self._stack.enter_context(document.opened(made))
 
 
 def _describe(wanted: Describe) -> dict[str, Any]:
@@ -102,28 +200,32 @@ def _describe(wanted: Describe) -> dict[str, Any]:
         return {}
     try:
         with open_file(wanted.uri, wanted.info) as file:
-            found = reader(file)
-    except (KilonovaError, OSError, ValueError, SyntaxError, EOFError):  # Pillow's and FFmpeg's for broken files
+            return of_file(reader(file))
+    except (Unavailable, Unreadable):  # what it says is not known; it would be missing for good
+        raise
+    except Exception:  # Pillow, FFmpeg and PDFium raise all kinds for broken files
         return {}
-    return {name: value for name, value in found.items() if value not in ("", None)}
 
 
 def _image(file: BinaryIO) -> dict[str, Any]:
     from PIL import Image as Pillow
 
     with Pillow.open(file) as image:
-        width, height = image.size
-        exif = image.getexif()
-        shot, gps = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
+        found: dict[str, Any] = {"width": image.size[0], "height": image.size[1]}
+        try:
+            return found | _exif(image.getexif())
+        except Exception:  # Exif that cameras and editors spoilt; the picture has its size all the same
+            return found
+
+
+def _exif(exif: Any) -> dict[str, Any]:
+    shot, gps = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
     return {
-        "width": width,
-        "height": height,
         **_date(str(shot.get(_TAKEN) or exif.get(_CHANGED) or ""), str(shot.get(_OFFSET) or "")),
         "camera": _plain(exif.get(_MODEL)),
         "maker": _plain(exif.get(_MAKE)),
         "description": _plain(exif.get(_DESCRIPTION)),
-        "latitude": _degrees(gps.get(2), gps.get(1)),
-        "longitude": _degrees(gps.get(4), gps.get(3)),
+        **_position(gps),
     }
 
 
@@ -150,9 +252,13 @@ def _document(file: BinaryIO) -> dict[str, Any]:
         said = office.properties(file)
         return {**said, **_date(said.pop("date", ""), "")}
     file.seek(0)
-    with document.opened(file) as opened:
-        facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
-        found = {"title": _plain(facts.get("Title")), "author": _plain(facts.get("Author")), "pages": len(opened)}
+    source = _Source(file)
+    try:
+        with document.opened(cast(BinaryIO, source)) as opened:
+            facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
+            found = {"title": _plain(facts.get("Title")), "author": _plain(facts.get("Author")), "pages": len(opened)}
+    except Validation as error:
+        raise source.fault or error from None
     made = re.match(r"D:(\d{4})(\d\d)(\d\d)", facts.get("CreationDate", ""))
     return found | (_date("-".join(made.groups()), "") if made else {})
 
@@ -174,11 +280,21 @@ def _plain(value: object) -> str:
     return text.replace("\0", "").strip()[:_LONGEST]
 
 
-def _degrees(parts: Any, half: Any) -> float | None:
+def _position(gps: Mapping[int, Any]) -> dict[str, Any]:
+    """Latitude and longitude; nothing where a camera had no fix and wrote 0/0, or what is no place on earth."""
+    latitude, longitude = _degrees(gps.get(2), gps.get(1), 90.0), _degrees(gps.get(4), gps.get(3), 180.0)
+    if latitude is None or longitude is None:
+        return {}
+    return {"latitude": latitude, "longitude": longitude}
+
+
+def _degrees(parts: Any, half: Any, most: float) -> float | None:
     """Degrees, minutes and seconds as degrees, south and west below zero."""
     try:
         whole, minutes, seconds = (float(part) for part in parts)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ArithmeticError):
         return None
-    found = round(whole + minutes / 60 + seconds / 3600, 6)
+    found = round(whole + minutes / 60 + seconds / 3600, 6) if math.isfinite(whole + minutes + seconds) else math.inf
+    if not 0 <= found <= most or min(whole, minutes, seconds) < 0:
+        return None
     return -found if _plain(half) in ("S", "W") else found

@@ -23,6 +23,7 @@ from kilonova.search.files import Kind
 from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
+from kilonova.storage.files import path_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.storage.s3 import connect, explained, split_uri
 from kilonova.stores.base import Collection, VectorStore
@@ -101,9 +102,10 @@ class Search:
         headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         if uri.startswith("s3://"):
             return await self._object(uri, kind, headers, call.request.headers.get("range"))
-        if not Path(uri).is_file():  # noqa: ASYNC240  (a stat)
+        path = path_of(uri)
+        if not path.is_file():
             raise NotFound(f"{uri} is not there any more.", "Index its folder again.")
-        return FileResponse(uri, media_type=kind, headers=headers)
+        return FileResponse(path, media_type=kind, headers=headers)
 
     async def _object(self, uri: str, kind: str, headers: dict[str, str], wanted: str | None) -> Response:
         if self._objects is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from kilonova.wire.errors import KilonovaError, Unavailable, Validation
+from kilonova.wire.errors import Gone, KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["S3Reader", "connect", "explained", "owned", "split_prefix", "split_uri"]
 
@@ -94,7 +94,7 @@ def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
     except boto.ClientError as error:
         raise _refusal(uri, error) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-        raise Validation(
+        raise Unreadable(
             f"The server has no credentials for {uri}.",
             "Start it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, for your S3.",
         ) from error
@@ -125,17 +125,17 @@ def _refusal(uri: str, error: Any) -> KilonovaError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     match code:
         case "NoSuchKey" | "404" | "NotFound":
-            return Validation(f"{uri} does not exist.", "Check the key.")
+            return Gone(f"{uri} does not exist.", "Check the key.")
         case "NoSuchBucket":
-            return Validation(f"The bucket of {uri} does not exist.", "Check its name and AWS_ENDPOINT_URL_S3.")
+            return Unreadable(f"The bucket of {uri} does not exist.", "Check its name and AWS_ENDPOINT_URL_S3.")
         case "AccessDenied" | "403" | "AllAccessDisabled" | "InvalidAccessKeyId" | "SignatureDoesNotMatch":
             action = "write" if error.operation_name in _WRITES else "read"
-            return Validation(
+            return Unreadable(
                 f"The server may not {action} {uri} ({code}).",
                 f"Give its credentials s3:{'PutObject' if action == 'write' else 'GetObject'} on it.",
             )
         case "PreconditionFailed" | "412":
-            return Validation(f"{uri} was changed while it was being read.", "Start again when nobody writes to it.")
+            return Unreadable(f"{uri} was changed while it was being read.", "Start again when nobody writes to it.")
     if status >= 500 or code in ("SlowDown", "RequestTimeout"):
         return Unavailable(f"S3 failed on {uri} ({code}).", "Try again.")
-    return Validation(f"S3 refused {error.operation_name} on {uri}: {code}.")
+    return Unreadable(f"S3 refused {error.operation_name} on {uri}: {code}.")

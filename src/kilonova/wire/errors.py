@@ -6,6 +6,7 @@ __all__ = [
     "STATUS",
     "AccessDenied",
     "Conflict",
+    "Gone",
     "InternalServer",
     "KilonovaError",
     "ModelFailed",
@@ -16,6 +17,7 @@ __all__ = [
     "Throttled",
     "Unavailable",
     "UnknownOperation",
+    "Unreadable",
     "Validation",
 ]
 
@@ -65,6 +67,14 @@ class Validation(KilonovaError):
     """The request cannot be right, however often it is sent."""
 
     name = "ValidationException"
+
+
+class Unreadable(Validation):
+    """A file or object cannot be read at present, whatever is in it: it may not be, or its disk or share is away."""
+
+
+class Gone(Unreadable):
+    """A file or object does not exist."""
 
 
 class AccessDenied(KilonovaError):

@@ -10,6 +10,8 @@ import numpy as np
 
 __all__ = ["PageReader"]
 
+_SHORTEST = 64  # pixels of a side
+
 
 class PageReader:
     """Reads pages; its models are loaded at the first one, for most servers never see any."""
@@ -21,6 +23,8 @@ class PageReader:
         """The lines of text on a page uint8 [height, width, 3], from top to bottom; empty when there are none."""
         if self._reader is None:
             self._reader = _load()
+        missing = [(0, max(0, _SHORTEST - side)) for side in pixels.shape[:2]]
+        pixels = np.pad(pixels, (*missing, (0, 0)), constant_values=255)  # it refuses strips, receipts among them
         found = self._reader(pixels[:, :, ::-1])  # BGR, as OpenCV has it
         return "\n".join(found.txts or ())
 

@@ -1,0 +1,67 @@
+"""Whatever one file does in bulk embedding is its own failure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kilonova.bulk.embedder import Embedder, Outcome
+from kilonova.bulk.files import Listed
+from kilonova.bulk.parts import Settings
+from kilonova.jobs import pipeline
+from kilonova.jobs.sources import Part
+from kilonova.media.content import Modality, Text
+from kilonova.models.card import Purpose
+from kilonova.storage.objects import ObjectInfo
+from kilonova.wire.errors import Gone, Unreadable
+from kilonova.wire.nova import EmbeddingType
+
+
+class Panic(BaseException):
+    """What pyo3's PanicException is: no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (AttributeError("a fault \ud800"), "AttributeError"),
+        (Panic("panicked"), "Panic"),
+        (MemoryError(), "MemoryError"),
+        (Unreadable("The server may not read it."), "may not read"),
+        (Gone("It does not exist."), ""),
+    ],
+)
+def test_the_others_go_on(monkeypatch: pytest.MonkeyPatch, fault: BaseException, error: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    async def parts(params: Any, *_: Any) -> Any:
+        if "bad" in params.location.uri:
+            raise fault
+        yield [Part(EmbeddingType.TEXT, {"segmentIndex": 0}, 1, 1, Text("words"))]
+
+    monkeypatch.setattr(pipeline, "parts", parts)
+    outcomes: list[Outcome] = []
+
+    async def listed() -> Any:
+        for name in ("a.txt", "bad.txt", "z.txt"):
+            yield Listed(f"s3://media/{name}", ObjectInfo(5, "e"), Modality.TEXT)
+
+    async def run() -> None:
+        settings = Settings("s3://media/out", "fake", Purpose.GENERIC_INDEX, 256, 5, 800)
+        async with Embedder(settings) as embedder:
+            monkeypatch.setattr("kilonova.bulk.embedder.write", lambda *_: None)
+            await asyncio.wait_for(embedder.run(listed(), outcomes.append), 60)
+
+    asyncio.run(run())
+    of = {outcome.file.uri.rpartition("/")[2]: outcome for outcome in outcomes}
+    assert {name: bool(one.error) for name, one in of.items()} == {
+        "a.txt": False,
+        "bad.txt": bool(error),
+        "z.txt": False,
+    }
+    assert error in of["bad.txt"].error
+    assert of["bad.txt"].kept is False  # tried again next time
+    of["bad.txt"].error.encode()
