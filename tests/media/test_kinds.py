@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from kilonova.media import audio, decoder, sniff
+from kilonova.media import audio, decoder, image, sniff
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video, VideoPart
 from kilonova.media.segments import Segmenter
 from kilonova.media.video import NoVideo
@@ -22,6 +23,7 @@ from kilonova.search.listing import look
 from kilonova.search.skipped import ending
 from kilonova.wire.errors import Validation
 from tests import samples
+from tests.server.test_corrupt_media import mutate
 
 IMAGES = {
     **{"png": "PNG", "apng": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "jfif": "JPEG", "jpe": "JPEG", "mpo": "MPO"},
@@ -202,3 +204,22 @@ def test_only_demuxers_of_the_list_are_reached() -> None:
     assert not {"concat", "hls", "dash", "sdp", "rtsp", "image2", "tty", "lavfi"} & set(audio.FORMATS.split(","))
     with audio.open_file(io.BytesIO(samples.video("mkv"))) as container:
         assert set(container.format.name.split(",")) & set(audio.FORMATS.split(","))
+
+
+def test_nothing_malformed_raises_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the kinds that InvokeModel's own mutations (server/test_corrupt_media) do not have."""
+    chance = random.Random(20)
+    images = [
+        samples.encode(PIL.Image.fromarray(samples.gradient(96, 64)), form) for form in sorted({*IMAGES.values()})
+    ]
+    sounds = [tone(ending) for ending in ("aiff", "au", "ac3", "caf", "mka", "tta", "w64", "wv", "aac")]
+    films = [film(ending) for ending in ("avi", "ts", "m2ts", "vob", "mxf", "m2v", "3g2", "ogv")]
+    kinds = [(Modality.IMAGE, images), (Modality.AUDIO, sounds), (Modality.VIDEO, films)]
+    for number in range(900):
+        modality, files = kinds[number % 3]
+        monkeypatch.setattr(image, "_LARGE", chance.choice((1, 1 << 24)))
+        try:
+            decoded(modality, mutate(chance.choice(files), chance))
+        except Validation as refusal:
+            assert "object at 0x" not in str(refusal)
+            assert not refusal.message.endswith("..")
