@@ -18,11 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 
-from benchmarks.fuzz import NOVA
 from tests import samples
-from tests.servers import API_KEY, Kilonova
+from tests.servers import API_KEY, NOVA, Kilonova
 
 _CLIENTS = 16
 

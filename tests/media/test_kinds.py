@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,14 +14,16 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from kilonova.media import audio, decoder, sniff
+from kilonova.media import audio, decoder, image, sniff
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video, VideoPart
 from kilonova.media.segments import Segmenter
 from kilonova.media.video import NoVideo
-from kilonova.search.files import Kind, ending_of, kind_of
+from kilonova.search.files import Kind, kind_of
 from kilonova.search.listing import look
+from kilonova.search.skipped import ending
 from kilonova.wire.errors import Validation
 from tests import samples
+from tests.server.test_corrupt_media import mutate
 
 IMAGES = {
     **{"png": "PNG", "apng": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "jfif": "JPEG", "jpe": "JPEG", "mpo": "MPO"},
@@ -118,8 +121,8 @@ def test_films(ending: str) -> None:
 
 def test_no_ending_is_claimed_that_is_not_tried() -> None:
     tried = {Modality.IMAGE: IMAGES, Modality.AUDIO: SOUNDS, Modality.VIDEO: VIDEOS}
-    for ending, modality in sniff._MODALITIES.items():
-        assert ending in tried[modality] or ending in (*sniff.HEIC, "three_gp"), ending
+    for name, modality in sniff._MODALITIES.items():
+        assert name in tried[modality] or name in (*sniff.HEIC, "three_gp"), name
 
 
 @pytest.mark.parametrize(
@@ -152,23 +155,22 @@ def test_ts_is_a_film_or_a_language(tmp_path: Path) -> None:
     (tmp_path / "film.ts").write_bytes(film("ts"))
     (tmp_path / "film.mts").write_bytes(film("mts"))
     (tmp_path / "main.ts").write_text("export const lighthouse: string = '灯塔'\n")
-    listing = look([str(tmp_path)])
-    found = {file.name: file.kind for file in listing.files}
-    assert found == {"film.mts": Kind.VIDEO, "film.ts": Kind.VIDEO, "main.ts": Kind.TEXT}
-    assert not listing.other
+    found = look([str(tmp_path)])
+    kinds = {file.name: file.kind for file in found.files}
+    assert kinds == {"film.mts": Kind.VIDEO, "film.ts": Kind.VIDEO, "main.ts": Kind.TEXT}
+    assert not found.other
 
 
-def test_what_cannot_be_indexed_has_an_ending_to_count_it_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, ending in [
-        ("/a.b/x", ""),
+def test_what_cannot_be_indexed_has_an_ending_to_count_it_by() -> None:
+    for name, shown in [
+        ("x", "(none)"),
         ("DRAW.SVG", ".svg"),
-        ("s3://b/a.tar.GZ", ".gz"),
-        (".profile", ""),
-        ("照片.旧", ".旧"),
-        ("x.", "."),
+        ("a.tar.GZ", ".gz"),
+        ("照片.旧", "(none)"),
+        ("x.", "(none)"),
     ]:
         assert kind_of(name) is None
-        assert ending_of(name) == ending
+        assert ending(name) == shown
 
 
 PLAYLISTS = {
@@ -202,3 +204,22 @@ def test_only_demuxers_of_the_list_are_reached() -> None:
     assert not {"concat", "hls", "dash", "sdp", "rtsp", "image2", "tty", "lavfi"} & set(audio.FORMATS.split(","))
     with audio.open_file(io.BytesIO(samples.video("mkv"))) as container:
         assert set(container.format.name.split(",")) & set(audio.FORMATS.split(","))
+
+
+def test_nothing_malformed_raises_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the kinds that InvokeModel's own mutations (server/test_corrupt_media) do not have."""
+    chance = random.Random(20)
+    images = [
+        samples.encode(PIL.Image.fromarray(samples.gradient(96, 64)), form) for form in sorted({*IMAGES.values()})
+    ]
+    sounds = [tone(ending) for ending in ("aiff", "au", "ac3", "caf", "mka", "tta", "w64", "wv", "aac")]
+    films = [film(ending) for ending in ("avi", "ts", "m2ts", "vob", "mxf", "m2v", "3g2", "ogv")]
+    kinds = [(Modality.IMAGE, images), (Modality.AUDIO, sounds), (Modality.VIDEO, films)]
+    for number in range(900):
+        modality, files = kinds[number % 3]
+        monkeypatch.setattr(image, "_LARGE", chance.choice((1, 1 << 24)))
+        try:
+            decoded(modality, mutate(chance.choice(files), chance))
+        except Validation as refusal:
+            assert "object at 0x" not in str(refusal)
+            assert not refusal.message.endswith("..")

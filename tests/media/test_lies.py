@@ -188,3 +188,33 @@ def test_a_film_of_sound_alone_is_not_a_film_for_invoke_model() -> None:
     with pytest.raises(Validation, match="no video stream"):
         video.decode(samples.sound("m4a"), VideoPart.BOTH, 1.0, RATE)
     assert isinstance(video.decode(samples.sound("m4a"), VideoPart.ANY, 1.0, RATE), Audio)
+
+
+def test_a_stream_that_shows_up_midway_does_not_end_the_film() -> None:
+    """In MPEG program streams nothing says at the beginning which streams will come."""
+    film, late = samples.video("mpeg", 14.0), samples.video("mpg", 6.0, with_sound=True)
+    begin = samples.video("mpeg", 14.0, with_sound=False)
+    with av.open(io.BytesIO(begin)) as container:
+        assert len(container.streams) == 1
+    for data in (begin + late, begin * 3 + film):
+        seen = Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, RATE)
+        count = 0
+        while seen.piece(count) is not None:
+            count += 1
+        assert count >= 3
+
+
+def test_packets_go_on_after_one_of_an_unknown_stream() -> None:
+    class Container:
+        """As PyAV's, which raises IndexError at such a packet and goes on behind it when asked again."""
+
+        def __init__(self) -> None:
+            self.left = iter([1, 2, IndexError("list index out of range"), 3, IndexError(), IndexError(), 4])
+
+        def demux(self, *streams: object) -> object:
+            for one in self.left:
+                if isinstance(one, IndexError):
+                    raise one
+                yield one
+
+    assert list(audio.packets(Container())) == [1, 2, 3, 4]  # type: ignore[arg-type, comparison-overlap]

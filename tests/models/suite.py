@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from kilonova.cli.embed import read_file
+from kilonova.cli.inputs import read_file
 from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import DIMENSIONS, cut
 from kilonova.media import decoder

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from kilonova.search import local
-from kilonova.search import roots as indexed
 from kilonova.search.ingest import Tally
 from kilonova.search.items import Settings
 from kilonova.search.listing import resolve
@@ -21,7 +20,6 @@ def brought(tmp_path: Path, *roots: Path | str, remove_missing: bool = False, **
     """The tally of one run over the roots, with the fake model."""
 
     uris = resolve([str(root) for root in roots])
-    indexed.remember(tmp_path / "data", uris)
 
     async def run() -> Tally:
         with local.store(tmp_path / "data") as store:

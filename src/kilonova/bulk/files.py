@@ -9,8 +9,8 @@ from typing import Any
 
 from kilonova.media.content import Modality
 from kilonova.media.sniff import TEXTS, modality_of_name
-from kilonova.search.files import ending_of, kind_of
-from kilonova.search.skipped import EMPTY, skipped_key
+from kilonova.search.files import kind_of
+from kilonova.search.skipped import EMPTY, ending, skipped_key
 from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import split_prefix
 
@@ -61,7 +61,7 @@ def files(client: Any, uri: str, output: str) -> Iterator[Listed | PassedOver]:
         if kind := skipped_key(name.removeprefix(f"s3://{bucket}/"), prefix):
             yield PassedOver(skipped=kind)
         elif modality is None or kind_of(name) is None:  # or its library is not installed
-            yield PassedOver(ending=ending_of(name) or "(none)")
+            yield PassedOver(ending=ending(name.rpartition("/")[2]))
         elif not info.size:
             yield PassedOver(skipped=EMPTY)
         else:

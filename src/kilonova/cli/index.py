@@ -192,8 +192,8 @@ def _report(tally: Tally, collection: str, as_json: bool, error: str = "") -> No
     if other := tally.other.total():
         files = "1 file of a kind" if other == 1 else f"{other:,} files of kinds"
         print(f"  {files} that cannot be indexed: {shown(listed(tally.other))}")
-        for ending in sorted(set(tally.other) & set(HINTS)):
-            print(f"  {ending} files are read after: {HINTS[ending]}")
+        for hint in sorted({HINTS[ending] for ending in tally.other if ending in HINTS}):
+            print(f"  Of these {', '.join(one for one in HINTS if one in tally.other)} can be: {hint}")
     if tally.skipped:
         print(f"  Passed over: {listed({NAMES[kind]: count for kind, count in tally.skipped.items()})}")
     _list(tally.failed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import av
 import av.error
@@ -13,6 +14,7 @@ import numpy as np
 import soxr
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Stream
 
 from kilonova.media import limits
@@ -24,9 +26,12 @@ __all__ = [
     "check_duration",
     "check_stream",
     "decode",
+    "first_stream",
+    "is_known",
     "lasts",
     "mono",
     "open_file",
+    "packets",
     "read_samples",
     "reason",
     "refuse_longer",
@@ -74,6 +79,29 @@ def open_file(file: BinaryIO) -> InputContainer:
         raise Validation(f"The media file cannot be opened: {reason(error)}.") from error
 
 
+def is_known(container: InputContainer) -> bool:
+    """Whether anything is known of the first audio stream: where a film's sound is announced and never comes, or comes
+    late, FFmpeg knows no channels of it, and the film is silent."""
+    stream = first_stream(container)
+    return stream is not None and (stream.codec_context is None or stream.channels > 0)
+
+
+def first_stream(container: InputContainer) -> AudioStream | None:
+    """The container's first audio stream, if there is any."""
+    return container.streams.audio[0] if container.streams.audio else None
+
+
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
+    """The packets of some streams. Those of other streams that show up midway, as in VOB files, are passed over: PyAV
+    knows the streams that were there when the file was opened, and breaks off at others."""
+    while True:
+        try:
+            yield from container.demux(*streams)
+        except IndexError:
+            continue
+        return
+
+
 def check_duration(container: InputContainer, file: BinaryIO) -> None:
     """Refuse a file that lasts longer than a synchronous call takes, before anything is decoded."""
     refuse_longer(lasts(container, file, limits.SYNC_SECONDS + limits.GRACE_SECONDS))
@@ -100,7 +128,7 @@ def lasts(container: InputContainer, file: BinaryIO, most: float) -> float:
         if not streams:
             return said
         try:
-            for packet in whole.demux(streams[0]):
+            for packet in packets(whole, streams[0]):
                 if packet.pts is not None and packet.time_base is not None:
                     first = min(first, float(packet.pts * packet.time_base))
                     last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -150,7 +178,8 @@ def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[n
     pieces: list[np.ndarray] = []
     count = 0
     try:
-        for frame in container.decode(stream):
+        for frame in (frame for packet in packets(container, stream) for frame in packet.decode()):
+            assert isinstance(frame, av.AudioFrame)
             if frame.sample_rate != rate:
                 raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
             pieces.append(mono(frame))

@@ -229,9 +229,10 @@ def _upright(frame: av.VideoFrame, shape: tuple[int, ...] | None) -> np.ndarray:
 def _as_displayed(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Pixels turned and mirrored as the frame's display matrix says: with its first two rows a, b and c, d, a pixel at
     (x, y) is shown at (ax + cy, bx + dy)."""
-    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    said = bytes(matrix) if matrix is not None else b""
-    if len(said) < 36:
+    side_data: Any = frame.side_data  # PyAV's types know a part of it only
+    try:
+        said = bytes(side_data[SideDataType.DISPLAYMATRIX])
+    except KeyError:  # most have none
         return pixels
     a, b, _, c, d = struct.unpack_from("=5i", said)
     if abs(a) + abs(d) >= abs(b) + abs(c):

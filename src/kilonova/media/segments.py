@@ -122,7 +122,7 @@ class Segmenter:
             film = video.video_stream(container)
         elif not container.streams.audio:
             raise Validation("The file has no audio stream.")
-        sound = container.streams.audio[0] if container.streams.audio else None
+        sound = audio.first_stream(container) if film is None or audio.is_known(container) else None
         self._zero = (container.start_time or 0) / av.time_base
         self._faults, self._film, self._sound = [], None, None
         if film is not None:
@@ -132,7 +132,7 @@ class Segmenter:
             self._sound = _Sound(sound.rate, self._rate, index * self._seconds)
         self._next, self._done, self._ended, self._end = index, False, False, 0.0
         streams = [stream for stream in (film, sound) if stream is not None]
-        self._packets: Iterator[Packet[Any]] = container.demux(streams)
+        self._packets: Iterator[Packet[Any]] = audio.packets(container, *streams)
 
     def _opened(self, start: float) -> InputContainer:
         """The file from the last key frame before a time; one that cannot go there, from its beginning."""

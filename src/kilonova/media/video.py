@@ -77,7 +77,7 @@ def _has_video(container: InputContainer) -> bool:
 
 
 def _sound(container: InputContainer, rate: int) -> Audio | None:
-    return audio.read_samples(container, rate) if container.streams.audio else None
+    return audio.read_samples(container, rate) if audio.is_known(container) else None
 
 
 def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -> Video:
@@ -85,7 +85,7 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
     zero = (container.start_time or 0) / av.time_base
     frames = Frames(stream, zero, frame_rate, math.inf, 0, faults)
     try:
-        for packet in container.demux(stream):
+        for packet in audio.packets(container, stream):
             frames.add(packet)
             audio.refuse_longer(frames.end)
     except av.error.FFmpegError as error:  # a film cut short is used as far as it goes, as players do

@@ -15,7 +15,7 @@ from kilonova.storage.files import name_of, open_file, path_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.errors import KilonovaError
 
-__all__ = ["HINTS", "PLACE", "File", "Kind", "ending_of", "kind_of", "kind_of_file", "under"]
+__all__ = ["HINTS", "PLACE", "File", "Kind", "kind_of", "kind_of_file", "under"]
 
 
 class Kind(StrEnum):
@@ -67,17 +67,10 @@ def kind_of(name: str) -> Kind | None:
         return Kind.DOCUMENT
     if lower.endswith(TEXTS):
         return Kind.TEXT
-    if ending_of(lower) in HINTS and not _reads_heic():
+    if lower.endswith(tuple(HINTS)) and not _reads_heic():
         return None
     modality = modality_of_name(name)
     return _KINDS[modality] if modality is not None else None
-
-
-def ending_of(name: str) -> str:
-    """A file's ending with its full stop in small letters, by which files that cannot be indexed are counted; "" for a
-    name without one."""
-    stem, stop, ending = name.rpartition("/")[2].rpartition(".")
-    return stop + ending.lower() if stem else ""
 
 
 @cache

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kilonova.media.subtitles import ENDINGS as SUBTITLES
-from kilonova.search.files import File, Kind, ending_of, kind_of, kind_of_file, under
+from kilonova.search.files import File, Kind, kind_of, kind_of_file, under
 from kilonova.search.skipped import (
     BROKEN_LINK,
     EMPTY,
     FOLDER_LINK,
     SIDECAR,
     SPECIAL,
+    ending,
     skipped_folder,
     skipped_key,
     skipped_name,
@@ -226,7 +227,7 @@ class _Look:
             if uri in taken or (uri.endswith(".json") and uri.removesuffix(".json") in states):
                 self._skip(uri, SIDECAR)
             elif kind is None:
-                self._found.other[ending_of(uri) or "(none)"] += 1
+                self._found.other[ending(uri.rpartition("/")[2])] += 1
                 self._found.passed.add(uri)
             elif not info.size:
                 self._skip(uri, EMPTY)

@@ -14,7 +14,6 @@ from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
 from kilonova.search import files, mounts
-from kilonova.search import roots as indexed
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Reading, Settings
 from kilonova.search.listing import Listing, look, resolve
@@ -97,9 +96,7 @@ async def rounds(
             found = await asyncio.to_thread(look, roots)
             if found != before:
                 before = found
-                home = data or _home.data()
-                found.meant |= {one for one in indexed.every(home) if not one.startswith("s3://") and found.passes(one)}
-                await asyncio.to_thread(mounts.compare, home, found, forget=remove_missing)
+                await asyncio.to_thread(mounts.compare, data or _home.data(), found, forget=remove_missing)
                 yield await ingest(
                     store,
                     collection,

@@ -1,12 +1,15 @@
-"""Which folders were disks or shares of their own when they were indexed: the empty folder that is left when one is
-away does not mean that its files are gone.
+"""What is remembered of folders from run to run, so that nothing is forgotten by mistake.
 
-A file for each under ``mounts`` of the data folder.
+Which were disks or shares of their own: the empty folder that is left when one is away does not mean that its files are
+gone. Which were named themselves: a hidden folder that somebody indexed is passed over when the folder around it is.
+
+A file for each under ``mounts`` and ``named`` of the data folder.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from kilonova.search.files import under
@@ -16,20 +19,17 @@ __all__ = ["compare"]
 
 
 def compare(data: Path, listing: Listing, *, forget: bool) -> None:
-    """Note the mounted folders of a listing, and say in its ``unmounted`` which of those known are not mounted now.
+    """Note the mounted folders and the roots of a listing, and say which of those known are not mounted now
+    (``unmounted``), or lie in what was passed over (``meant``).
 
     Args:
         data: the data folder.
         listing: what was looked at.
         forget: whether what is not mounted now shall be forgotten.
     """
-    folder = data / "mounts"
-    folder.mkdir(parents=True, exist_ok=True)
-    for mount in listing.mounts:
-        path = folder / hashlib.blake2b(mount.encode(), digest_size=16).hexdigest()
-        if not path.exists():
-            path.write_text(mount, encoding="utf-8")
-    for path in folder.glob("*"):
+    _note(data / "mounts", listing.mounts)
+    _note(data / "named", (root for root in listing.roots if not root.startswith("s3://")))
+    for path in (data / "mounts").glob("*"):
         mount = path.read_text(encoding="utf-8")
         if mount in listing.mounts or not any(under(mount, root) for root in listing.roots):
             continue
@@ -37,3 +37,13 @@ def compare(data: Path, listing: Listing, *, forget: bool) -> None:
             path.unlink()
         else:
             listing.unmounted.add(mount)
+    named = (path.read_text(encoding="utf-8") for path in (data / "named").glob("*"))
+    listing.meant.update(root for root in named if listing.passes(root))
+
+
+def _note(folder: Path, uris: Iterable[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for uri in uris:
+        path = folder / hashlib.blake2b(uri.encode(), digest_size=16).hexdigest()
+        if not path.exists():
+            path.write_text(uri, encoding="utf-8")

@@ -7,13 +7,13 @@ over HTTP cannot add to it, so nobody reads a file of the server by naming it in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.search.files import under
 from kilonova.storage.files import path_of
 
-__all__ = ["every", "known", "remember"]
+__all__ = ["known", "remember"]
 
 
 def remember(data: Path, roots: Sequence[str]) -> None:
@@ -35,9 +35,4 @@ def known(data: Path, uri: str) -> bool:
     """Whether a file lies in something that was indexed."""
     if not uri.startswith("s3://") and ".." in path_of(uri).parts:
         return False
-    return any(under(uri, root) for root in every(data))
-
-
-def every(data: Path) -> Iterator[str]:
-    """All that was indexed."""
-    return (path.read_text(encoding="utf-8") for path in (data / "roots").glob("*"))
+    return any(under(uri, path.read_text(encoding="utf-8")) for path in (data / "roots").glob("*"))

@@ -13,6 +13,7 @@ __all__ = [
     "NAMES",
     "SIDECAR",
     "SPECIAL",
+    "ending",
     "listed",
     "skipped_folder",
     "skipped_key",
@@ -44,6 +45,7 @@ _TEMPORARY = re.compile(
 )
 # What other programs note beside a photograph or a film.
 _SIDECARS = (".xmp", ".aae", ".thm", ".nfo")
+_ENDING = re.compile(r"[a-z0-9_-]{1,12}")
 
 
 def skipped_folder(name: str) -> str | None:
@@ -69,6 +71,12 @@ def skipped_key(key: str, prefix: str) -> str | None:
     """The same of an object of S3 under a prefix: the folders between, in its key, count as well."""
     *folders, name = key[prefix.rfind("/") + 1 :].split("/")
     return next((kind for folder in folders if (kind := skipped_folder(folder))), None) or skipped_name(name)
+
+
+def ending(name: str) -> str:
+    """What files of other kinds are counted by: ``.heic``, or ``(none)``."""
+    _, dot, found = name.lower().rpartition(".")
+    return f".{found}" if dot and _ENDING.fullmatch(found) else "(none)"
 
 
 def listed(counts: Mapping[str, int], shown: int = 8) -> str:
