@@ -9,15 +9,13 @@ import pytest
 
 from kilonova.media.content import Audio, Text, Video
 from kilonova.models.cards import MINI
-from kilonova.search.files import File, walk
+from kilonova.search.files import File
 from kilonova.search.items import Part, Reading, Settings
+from kilonova.search.listing import look
 from tests import samples
 
 
 def parts(folder: Path, *, data: bytes | None = None) -> list[Part]:
-    def refuse(uri: str) -> None:
-        raise AssertionError(uri)
-
     async def read(file: File) -> list[Part]:
         reading = Reading(MINI, Settings())
         try:
@@ -25,7 +23,7 @@ def parts(folder: Path, *, data: bytes | None = None) -> list[Part]:
         finally:
             reading.close()
 
-    (file,) = walk([str(folder)], refuse)
+    (file,) = look([str(folder)]).files
     return asyncio.run(read(file))
 
 

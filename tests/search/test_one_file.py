@@ -260,6 +260,16 @@ def test_uris_are_reversible(raw: bytes) -> None:
     name_of(uri).encode()
 
 
+def test_sound_in_a_films_file_is_not_embedded_again(tmp_path: Path, folder: Path) -> None:
+    (folder / "声音.mp4").write_bytes(samples.sound("m4a", 2.0))
+    assert brought(tmp_path, folder).added == 4
+    (folder / "声音.mp4").rename(folder / "voice.mp4")
+    (folder / "voice.mp4").touch()
+    tally = brought(tmp_path, folder)
+    assert (tally.moved, tally.removed, tally.parts, tally.failed) == (1, 1, 0, [])
+    assert known(tmp_path)["voice.mp4"].payload["kind"] == "audio"
+
+
 def test_names_are_kept_composed(tmp_path: Path, folder: Path) -> None:
     (folder / "cafe\u0301.txt").write_text("as macOS writes it")
     brought(tmp_path, folder)

@@ -305,13 +305,16 @@ class _Run:
             return None
         ids = sorted(source.ids)
         there = await asyncio.to_thread(self._store.get, self._collection.name, ids)
-        same = {"hash": digest, "kind": str(file.kind)}
-        if len(there) != source.parts or any(one.payload[name] != same[name] for one in there for name in same):
+        # a film's file may hold sound alone, and then is of that kind
+        kinds = {str(file.kind)} | ({str(Kind.AUDIO)} if file.kind is Kind.VIDEO else set())
+        if len(there) != source.parts or any(
+            one.payload["hash"] != digest or one.payload["kind"] not in kinds for one in there
+        ):
             return None  # changed meanwhile, or read in another way
         described = {**await self._reading.describe(file), **said}
         points = []
         for point in sorted(there, key=lambda one: one.payload["part"]):
-            place = {name: point.payload[name] for name in PLACE if name in point.payload}
+            place = {name: point.payload[name] for name in (*PLACE, "kind") if name in point.payload}
             part = _spoken(file, Part(None, place, point.text.rpartition(_BREAK)[2]), cues)
             points.append(self._point(file, digest, mark, described, part, point.vector, point.payload["part"]))
         return _numbered(points, there[0].payload["fault"])
