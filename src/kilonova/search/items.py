@@ -164,20 +164,10 @@ class Reading:
                 yield Part(part.content, {"page": number}, "" if drawn else part.text, shown=part.text)
 
     async def _ask(self, wanted: Describe | Page) -> Any:
-        child = self._files.take()
         try:
-            answer = await child.call(wanted, _READ_SECONDS)
+            return await self._files.ask(wanted, _READ_SECONDS)
         except (ChildTimeout, ChildDied, MemoryError, HandlerFailed) as fault:
-            self._files.drop(child)
             raise Validation(f"The file breaks its reader ({fault or 'out of memory'}).") from None
-        except Validation:
-            self._files.keep(child)
-            raise
-        except BaseException:
-            self._files.drop(child)  # half an exchange may be under way
-            raise
-        self._files.keep(child)
-        return answer
 
 
 def reads_whole(file: File) -> bool:
