@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from kilonova import _home
+
 __all__ = ["Data", "Store", "app"]
 
 app = typer.Typer(no_args_is_help=True, help="What `kilonova index` made: list it, delete it.")
@@ -64,11 +66,12 @@ def drop(
 
         kilonova collections drop photos
     """
-    from kilonova.search import local
+    from kilonova.search import indexed, local
 
     with local.store(data, store) as opened:
         opened.find(name)
         if not yes:
             typer.confirm(f"Delete {name} with {opened.count(name):,} vectors?", abort=True)
         opened.drop(name)
+    indexed.forget(data or _home.data(), name)
     print(f"{name} is deleted.")

@@ -63,14 +63,13 @@ def index(
         check_dimension(dimension)
     said = dict(map(_fact, facts or []))
     from kilonova.search import files, local
-    from kilonova.search import roots as indexed
     from kilonova.search.items import Settings
 
     roots = files.resolve(paths)
     settings = Settings(characters, seconds)
-    with local.store(data, store) as opened:
+    folder = _home.private(data or _home.data())
+    with local.store(folder, store) as opened:
         made = local.collection(opened, collection, model, dimension)
-        indexed.remember(data or _home.data(), roots)
         try:
             with progress_bar(as_json or watch) as progress:
                 task = progress.add_task("indexing", total=None)
@@ -80,7 +79,7 @@ def index(
 
                 async def run() -> Tally:
                     every = _LOOK_SECONDS if watch else None
-                    rounds = local.rounds(opened, made, roots, settings, said, told, every, model or "")
+                    rounds = local.rounds(opened, made, roots, settings, said, told, every, model or "", folder)
                     async with contextlib.aclosing(rounds):
                         async for tally in rounds:
                             if watch:

@@ -13,7 +13,7 @@ from kilonova.engine.engine import Engine
 from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
-from kilonova.search import files
+from kilonova.search import files, indexed
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Reading, Settings
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
@@ -74,6 +74,7 @@ async def rounds(
     told: Callable[[Tally], None],
     every: float | None = None,
     model: str = "",
+    data: Path | None = None,
 ) -> AsyncGenerator[Tally]:
     """Bring a collection up to date with files, with a model loaded for it: once, or again whenever they changed.
 
@@ -81,6 +82,7 @@ async def rounds(
         store, collection, roots, settings, facts, told: see ``ingest``.
         every: seconds between two looks; None looks once.
         model: how to load the collection's model, if not whole: ``NAME:text,image``.
+        data: the data folder, where it is noted which files were indexed.
     """
     before: list[files.File] | None = None
     async with Engine(model or collection.model) as engine:
@@ -90,6 +92,8 @@ async def rounds(
             found = await asyncio.to_thread(lambda: list(files.walk(roots, tally.strange.append)))  # noqa: B023
             if found != before:
                 before = found
+                uris = [file.uri for file in found]
+                await asyncio.to_thread(indexed.record, data or _home.data(), collection.name, roots, uris)
                 yield await ingest(
                     store, collection, engine, found, roots, settings=settings, facts=facts, tally=tally, told=told
                 )

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from kilonova.engine.engines import Engines
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Text
-from kilonova.search import roots
+from kilonova.search import indexed
 from kilonova.search.files import Kind
 from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
 from kilonova.server.operation import Answer, Call
@@ -92,16 +92,21 @@ class Search:
         if not found:
             raise NotFound(f"There is no point {item} in {name}.", "Take ids from hits.")
         uri = str(found[0].payload.get("uri", ""))
-        if not uri or not await asyncio.to_thread(roots.known, self._data, uri):
-            raise NotFound(f"The file of {item} is not handed out.", "Only what was indexed on this machine is.")
+        path = await asyncio.to_thread(indexed.known, self._data, name, uri) if uri else None
+        if path is None:
+            raise NotFound(
+                f"The file of {item} is not handed out.",
+                "Only what `kilonova index` put into this collection on this machine is. If that was done by an older "
+                "version, run it again.",
+            )
         kind = mimetypes.guess_type(uri)[0] or "application/octet-stream"
         # What others wrote must not act in this server's name in a browser.
         headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         if uri.startswith("s3://"):
             return await self._object(uri, kind, headers, call.request.headers.get("range"))
-        if not Path(uri).is_file():  # noqa: ASYNC240  (a stat)
+        if not Path(path).is_file():  # noqa: ASYNC240  (a stat)
             raise NotFound(f"{uri} is not there any more.", "Index its folder again.")
-        return FileResponse(uri, media_type=kind, headers=headers)
+        return FileResponse(path, media_type=kind, headers=headers)
 
     async def _object(self, uri: str, kind: str, headers: dict[str, str], wanted: str | None) -> Response:
         if self._objects is None:
