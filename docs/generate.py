@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import kilonova.server.limits as server
 from kilonova.media import limits as media
 from kilonova.media.content import Modality
-from kilonova.server import limits as server
 from kilonova.stores import checks, filter, folders
 from kilonova.wire import openai, search
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-__all__ = ["config", "data", "models"]
+__all__ = ["config", "data", "models", "private"]
+
+_OURS = frozenset(
+    ("collections", "indexed.sqlite", "jobs.sqlite", "models", "roots", "s3", "servers", "credentials.toml",
+     "dev-credentials.toml")
+)  # fmt: skip
 
 
 def config() -> Path:
@@ -25,3 +31,24 @@ def data() -> Path:
 def models() -> Path:
     """The directory of the models that ``kilonova pull`` brought."""
     return data() / "models"
+
+
+def private(folder: Path) -> Path:
+    """Make a data folder, if it is not there, and keep other users of this machine out of it.
+
+    A folder that holds files of somebody else's, the home folder for example, stays open; what is ours in it does not.
+
+    Args:
+        folder: to keep data in.
+
+    Returns:
+        The folder.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = list(folder.iterdir())
+    ours = [path for path in there if path.name in _OURS or path.name.startswith("jobs.sqlite")]
+    for path in [folder] if len(ours) == len(there) else ours:
+        found = path.lstat()
+        if found.st_mode & 0o077 and found.st_uid == os.getuid() and not path.is_symlink():
+            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
+    return folder

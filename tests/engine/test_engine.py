@@ -138,8 +138,7 @@ def test_a_worker_killed_while_idle_is_replaced() -> None:
     async def work(engine: Engine) -> None:
         assert engine.worker_pid is not None
         os.kill(engine.worker_pid, signal.SIGKILL)
-        with pytest.raises(ModelFailed, match="SIGKILL"):
-            await embed(engine, "the one that finds out")
+        assert (await embed(engine, "the one that finds out")).vector.shape == (256,)
         await embed(engine, "after")
 
     with_engine(work)

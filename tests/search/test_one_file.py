@@ -14,7 +14,7 @@ import PIL.TiffImagePlugin
 import pytest
 
 from kilonova.engine.engine import Engine
-from kilonova.search import beside, ingest, reader, roots
+from kilonova.search import beside, indexed, ingest, reader
 from kilonova.search.listing import look, resolve
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
@@ -242,9 +242,9 @@ def test_names_that_are_no_utf8(tmp_path: Path, folder: Path) -> None:
     json.dumps([point.payload for point in found.values()], ensure_ascii=False).encode()
     with open_file(uri, ObjectInfo(0, "")) as file:
         assert file.read() == b"quokka"
-    roots.remember(tmp_path / "data", resolve([str(folder)]))
-    assert roots.known(tmp_path / "data", uri)
-    assert not roots.known(tmp_path / "data", f"file://{folder}/%2E%2E/x.txt")
+    indexed.record(tmp_path / "data", "files", resolve([str(folder)]), [uri])
+    assert indexed.known(tmp_path / "data", "files", uri) == os.fspath(path_of(uri))
+    assert indexed.known(tmp_path / "data", "files", f"file://{folder}/%2E%2E/x.txt") is None
     path_of(uri).unlink()
     again = brought(tmp_path, folder)
     assert (again.unchanged, again.removed) == (6, 1)

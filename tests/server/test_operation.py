@@ -132,9 +132,8 @@ def test_a_caller_that_leaves_takes_its_work_along(server: Kilonova) -> None:
 
 def _send_and_leave(server: Kilonova) -> None:
     request = body(text={"value": "leaving"})
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_KEY}\r\nContent-Length: {len(request)}\r\n\r\n"
-    )
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {API_KEY}\r\n"
+    head += f"Content-Length: {len(request)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(head.encode() + request)
         time.sleep(0.05)

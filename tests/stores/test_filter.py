@@ -27,6 +27,7 @@ def test_and_binds_closer_than_or() -> None:
         ("modality in (image, video)", In("modality", ("image", "video"))),
         ("exists exif.model", Exists("exif.model")),
         ("taken > 2024-05-01", Compare("taken", ">", "2024-05-01")),
+        ("name = cafe\u0301.txt", Compare("name", "=", "caf\u00e9.txt")),
     ],
 )
 def test_conditions(text: str, right: object) -> None:

@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from kilonova._process import pipe
 
 __all__ = ["Child", "ChildDied", "ChildTimeout", "worker_process"]
+
+_REAP_SECONDS = 0.05
 
 
 class ChildDied(Exception):
@@ -52,6 +54,21 @@ class Child:
         """Process id of the child."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the child can still be asked."""
+        return self._process.poll() is None and not (self._answers is not None and self._answers.lost.is_set())
+
+    async def ended(self) -> None:
+        """Wait until the child, which was asked before, is dead."""
+        assert self._answers is not None
+        await self._answers.lost.wait()
+
+    def died(self) -> ChildDied:
+        """The error that says how the child ended; kills what may still run of it."""
+        self._process.kill()
+        return ChildDied(_death(self._process.wait()))
+
     async def call(self, message: object, seconds: float) -> Any:
         """Send a message and wait for the answer, at most that many seconds.
 
@@ -70,8 +87,7 @@ class Child:
             self._process.kill()
             raise ChildTimeout(f"no answer within {seconds:g} s") from None
         except OSError:
-            self._process.kill()
-            raise ChildDied(_death(self._process.wait())) from None
+            raise self.died() from None
         if failed:
             raise answer
         return answer
@@ -88,12 +104,22 @@ class Child:
     async def _exchange(self, message: object) -> tuple[bool, Any]:
         if self._answers is None:
             loop = asyncio.get_running_loop()
-            _, self._answers = await loop.create_connection(_Answers, sock=self._socket)
+            _, self._answers = await loop.create_connection(lambda: _Answers(self._reap), sock=self._socket)
+        parts = pipe.pack(message)  # a message that cannot be packed is the sender's fault: nothing was written yet
         answered = self._answers.expect()
-        for part in pipe.pack(message):
-            self._answers.transport.write(part)
+        try:
+            for part in parts:
+                self._answers.transport.write(part)
+        except RuntimeError as closed:  # uvloop's way to say that the transport is closed
+            raise ConnectionResetError from closed
         answer: tuple[bool, Any] = await answered
         return answer
+
+    def _reap(self) -> None:
+        """Collect the exit status of a child that ended, so that it does not stay behind as a zombie."""
+        if self._process.poll() is None:
+            self._process.kill()  # it closed its end, so it is of no use any more
+            asyncio.get_running_loop().call_later(_REAP_SECONDS, self._reap)
 
 
 class _Answers(asyncio.Protocol):
@@ -101,16 +127,21 @@ class _Answers(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, on_loss: Callable[[], None]) -> None:
+        self._on_loss = on_loss
         self._received = bytearray()
         self._answered: asyncio.Future[Any] | None = None
-        self._lost = False
+        self.lost = asyncio.Event()
 
     def expect(self) -> asyncio.Future[Any]:
-        """A future for the next answer; its error is ConnectionResetError when the child ends first."""
+        """A future for the next answer; its error is ConnectionResetError when the child ends first.
+
+        Raises:
+            ConnectionResetError: the child has ended already.
+        """
+        if self.lost.is_set():
+            raise ConnectionResetError
         self._answered = asyncio.get_running_loop().create_future()
-        if self._lost:
-            self._answered.set_exception(ConnectionResetError())
         return self._answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -122,13 +153,20 @@ class _Answers(asyncio.Protocol):
         if buffers is None:
             return
         self._received = bytearray()  # the buffers are views of the old one
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(pipe.unpack(buffers))
+        if self._answered is None or self._answered.done():
+            return
+        try:
+            answer = pipe.unpack(buffers)
+        except Exception:  # whatever unpickling raises: a child that answers so cannot be trusted with another message
+            self.transport.abort()
+            return
+        self._answered.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
+        self.lost.set()
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(ConnectionResetError())
+        self._on_loss()
 
 
 def worker_process(model: str, gpu: str = "") -> Child:

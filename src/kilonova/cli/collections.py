@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kilonova import _home
 from kilonova.wire.errors import KilonovaError, NotFound
 
 if TYPE_CHECKING:
@@ -75,12 +76,13 @@ def drop(
 
         kilonova collections drop photos
     """
-    from kilonova.search import local
+    from kilonova.search import indexed, local
 
     with local.store(data, store) as opened:
         if not yes:
             typer.confirm(f"Delete {name} with {_size(opened, name)}?", abort=True)
         opened.drop(name)
+    indexed.forget(data or _home.data(), name)
     print(f"{name} is deleted.")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kilonova import _home
 from kilonova.server import identity
+from kilonova.server.identity import is_loopback
 from kilonova.storage.local import endpoint
 
 __all__ = ["env"]
@@ -27,6 +30,9 @@ def env(
     port: Annotated[int, typer.Option(help="Port of the server.")] = 8000,
     host: Annotated[str, typer.Option(help="Host of the server.")] = "127.0.0.1",
     https: Annotated[bool, typer.Option("--https", help="The server has a certificate (serve --tls-cert).")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of a `kilonova up --data DIR` that is not found by itself.")
+    ] = None,
     shell: Annotated[Shell, typer.Option(help="Syntax to print.")] = Shell.SH,
 ) -> None:
     """Print the variables that point AWS clients (boto3, the AWS CLI, SDKs) at a Kilonova server.
@@ -50,8 +56,15 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    if host in ("127.0.0.1", "localhost") and (s3 := endpoint(_home.data(), port)):  # started by `kilonova up`
+    places = [data] if data else [_home.data(), _home.config()]
+    s3 = next(filter(None, (endpoint(place, port) for place in places)), None) if is_loopback(host) else None
+    if s3:  # started by `kilonova up`
         values["AWS_ENDPOINT_URL_S3"] = s3
+    else:
+        print(
+            f"AWS_ENDPOINT_URL_S3 is left out: no `kilonova up` is known at port {port} (--data DIR names its folder).",
+            file=sys.stderr,
+        )
     # These would be sent along, or instead, and then refused.
     stale = ["AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"]
     if credential.session_token:

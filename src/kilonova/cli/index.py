@@ -73,17 +73,16 @@ def index(
         check_dimension(dimension)
     said = dict(map(_fact, facts or []))
     from kilonova.search import local
-    from kilonova.search import roots as indexed
     from kilonova.search.ingest import Tally
     from kilonova.search.items import Settings
     from kilonova.search.listing import resolve
 
     roots = resolve(paths)
     settings, tally = Settings(characters, seconds), Tally()
-    with local.store(data, store) as opened:
+    folder = _home.private(data or _home.data())
+    with local.store(folder, store) as opened:
         _check_roots(opened, collection, roots)
         made = local.collection(opened, collection, model, dimension)
-        indexed.remember(data or _home.data(), roots)
         try:
             with progress_bar(as_json or watch) as progress:
                 task = progress.add_task("indexing", total=None)
@@ -94,7 +93,7 @@ def index(
                 async def run() -> Tally:
                     every = _LOOK_SECONDS if watch else None
                     rounds = local.rounds(
-                        opened, made, roots, settings, said, told, every, model or "", data, remove_missing, tally
+                        opened, made, roots, settings, said, told, every, model or "", folder, remove_missing, tally
                     )
                     async with contextlib.aclosing(rounds):
                         async for done in rounds:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from kilonova import _home
-from kilonova._process.memory import return_large_blocks
-from kilonova._process.parent import worker_process
 from kilonova.cli.collections import Store
-from kilonova.engine.gpus import assigned
-from kilonova.models import registry
-from kilonova.server import identity
-from kilonova.wire.errors import KilonovaError
-
-if TYPE_CHECKING:
-    import uvicorn
-
-    from kilonova.engine.engines import Engines
+from kilonova.cli.running import Options, run, stopped_by_signals
 
 __all__ = ["Models", "serve"]
-
-_GRACE_SECONDS = 10
-_KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that theirs is the side that closes
-
 
 Models = Annotated[
     list[str] | None,
@@ -66,6 +48,13 @@ def serve(
     jobs: Annotated[int, typer.Option(help="Asynchronous invocations that run at once.", min=1)] = 8,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serve HTTPS. Needs --tls-key.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key of --tls-cert.")] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name under which a server of this machine alone may be asked for, behind a proxy; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
 ) -> None:
     """Serve Amazon Nova's API (and OpenAI's `/v1/embeddings`) until Ctrl-C.
@@ -84,100 +73,9 @@ def serve(
 
         kilonova serve --host 0.0.0.0 --credentials credentials.toml --log-level info
     """
-    models = models or ["kilonova-mini"]
-    cards = [registry.card(model) for model in models]  # a wrong name is told at once
-    for model in models:
-        registry.require(model)
-    if len({card.id for card in cards}) < len(cards):
-        raise typer.BadParameter("A model is named twice.", param_hint="--model")
-    callers = identity.load(host, credentials)
-    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise typer.BadParameter(f"{log_level!r} is none of debug, info, warning, error.", param_hint="--log-level")
-    if (tls_cert is None) != (tls_key is None):
-        raise typer.BadParameter("A certificate and its key come together.", param_hint="--tls-cert and --tls-key")
-    return_large_blocks()
-    listener = _listen(host, port)
-    worker = worker_process(models[0], assigned(cards[0])[0])  # loads while this process imports what it needs itself
-
-    import uvicorn
-
-    from kilonova.jobs.service import JobSettings
-    from kilonova.server import logs
-    from kilonova.server.app import Settings, create_app
-    from kilonova.server.http2 import NegotiatingProtocol
-
-    logs.configure(log_level)
-    app = create_app(
-        Settings(
-            models,
-            callers,
-            JobSettings(data or _home.data(), database, at_once=jobs),
-            store=store,
-            url=_url(listener, "https" if tls_cert else "http"),
-            region=region,
-            queue=queue,
-            max_bytes=max_mb << 20,
-            cache_bytes=cache_mb << 20,
-            batch_seconds=batch_seconds,
-            idle_seconds=idle_minutes * 60,
-        ),
-        worker,
-    )
-    config = uvicorn.Config(
-        app,
-        http=NegotiatingProtocol,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        ssl_certfile=tls_cert,
-        ssl_keyfile=tls_key,
-    )
-    config.load()
-    if config.ssl is not None:
-        config.ssl.set_alpn_protocols(["h2", "http/1.1"])
-    try:
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_run(uvicorn.Server(config), listener, app.state.engines))
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)  # uvicorn raises it again once everything is closed
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)  # uvicorn's backlog; from here on who connects waits, before anything was announced
-    except OSError as error:
-        raise KilonovaError(
-            f"Cannot listen on {host}:{port}: {error.strerror}.", "Is a server there already? Choose another --port."
-        ) from error
-    return listener
-
-
-def _url(listener: socket.socket, scheme: str) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-async def _run(server: uvicorn.Server, listener: socket.socket, engines: Engines) -> None:
-    announcement = asyncio.create_task(_announce(listener, engines, "https" if server.config.is_ssl else "http"))
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        announcement.cancel()
-
-
-async def _announce(listener: socket.socket, engines: Engines, scheme: str) -> None:
-    names = ", ".join(engine.card.id for engine in engines)
-    print(f"Kilonova loads {names} at {_url(listener, scheme)}", file=sys.stderr, flush=True)
-    try:
-        await asyncio.gather(*(engine.ready() for engine in engines))
-    except KilonovaError as error:
-        print(f"kilonova: {error}", file=sys.stderr, flush=True)
-        return
-    options = f"--port {listener.getsockname()[1]}" + (" --https" if scheme == "https" else "")
-    print(f'Ready. Point AWS clients here with: eval "$(kilonova env {options})"', file=sys.stderr, flush=True)
+    options = Options(
+        host, port, models or ["kilonova-mini"], credentials, region, queue, max_mb, cache_mb, idle_minutes,
+        batch_seconds, data, store, database, jobs, tls_cert, tls_key, allow_host or [], log_level,
+    )  # fmt: skip
+    with stopped_by_signals():
+        run(options)

@@ -11,6 +11,7 @@ import typer
 
 from kilonova import _home
 from kilonova.cli import serve
+from kilonova.cli.running import Options, run, stopped_by_signals
 from kilonova.server import identity
 from kilonova.wire.errors import KilonovaError
 
@@ -42,16 +43,17 @@ def up(
 
         aws s3 cp film.mp4 s3://media/
     """
-    from kilonova.storage.local import LocalS3
+    from kilonova.storage.local import LocalS3, check_buckets
 
+    check_buckets(bucket or [])  # before anything is started
     credential = next((one for one in identity.load("127.0.0.1") if one.access_key_id), None)
     if credential is None:
         raise KilonovaError(
             "None of the configured credentials has an access key, which S3 needs.",
             "Add access_key_id and secret_access_key in credentials.toml (docs/credentials.md).",
         )
-    folder = data or _home.data()
-    with LocalS3(folder / "s3", credential, port) as s3:
+    folder = _home.private(data or _home.data())
+    with stopped_by_signals(), LocalS3(folder / "s3", credential, port) as s3:
         s3.create(bucket or ["media"])
         os.environ |= {
             "AWS_ENDPOINT_URL_S3": s3.url,
@@ -62,4 +64,12 @@ def up(
         os.environ.pop("AWS_SESSION_TOKEN", None)
         os.environ.pop("AWS_PROFILE", None)
         print(f"S3 at {s3.url} with the buckets {', '.join(bucket or ['media'])}", file=sys.stderr, flush=True)
-        serve.serve(port=port, models=models, data=folder, log_level=log_level)
+        run(
+            Options(
+                port=port,
+                models=models or ["kilonova-mini"],
+                data=folder,
+                log_level=log_level,
+                others={"s3": s3.state},
+            )
+        )

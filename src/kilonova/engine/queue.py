@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -37,6 +38,7 @@ class Job:
     size: int = field(init=False)
     memory: int = field(init=False)
     since: float = field(default_factory=perf_counter)
+    deaths: int = 0  # of model processes that had this content
 
     def __post_init__(self) -> None:
         self.size, self.memory = self.content.size, self.content.memory
@@ -84,6 +86,13 @@ class BatchQueue:
         self._waiting[job.content.modality].append(job)
         self._filled.set()
 
+    def put_back(self, jobs: Sequence[Job]) -> None:
+        """Add contents again, before all others, whose model process died."""
+        for job in reversed(jobs):
+            if not job.answer.done():
+                self._waiting[job.content.modality].appendleft(job)
+        self._filled.set()
+
     def remove(self, job: Job) -> None:
         """Take out a content whose caller left; nothing happens when it is in a batch already."""
         jobs = self._waiting[job.content.modality]
@@ -97,21 +106,31 @@ class BatchQueue:
             await self._filled.wait()
 
     async def batch(self) -> list[Job]:
-        """Wait for contents and take the next batch: those of the modality that waited longest.
+        """Wait for contents and take the next batch, see ``take``."""
+        await self.filled()
+        return self.take()
+
+    def take(self) -> list[Job]:
+        """Take the next batch, of the modality that waited longest; empty when nothing waits.
 
         Of that modality the oldest content is always taken; the others are those nearest to it in size, so
-        that little is padded and short texts do not wait behind long ones for ever.
+        that little is padded and short texts do not wait behind long ones for ever. A content whose model process
+        died goes alone: should it be the reason, no other content suffers for it again.
         """
-        await self.filled()
+        if not len(self):
+            return []
         jobs = min((jobs for jobs in self._waiting.values() if jobs), key=lambda jobs: jobs[0].since)
         oldest = jobs[0]
+        if oldest.deaths:
+            return [jobs.popleft()]
         chosen, total = [oldest], oldest.size
         budget = _MAX_SIZE[oldest.content.modality]
         for job in sorted(list(jobs)[1:], key=lambda job: abs(job.size - oldest.size)):
             if len(chosen) == _MAX_ITEMS or total + job.size > budget:
                 break
-            chosen.append(job)
-            total += job.size
+            if not job.deaths:
+                chosen.append(job)
+                total += job.size
         taken = set(chosen)
         kept = [job for job in jobs if job not in taken]
         jobs.clear()

@@ -21,6 +21,7 @@ __all__ = ["State", "Supervisor"]
 _log = logging.getLogger("kilonova.engine")
 _START_SECONDS = 300.0  # a large model from a slow disk
 _BACKOFF = (0.0, 1.0, 5.0, 15.0, 30.0)
+_DEATHS = 2  # of processes, after which a content is refused
 
 
 class State(StrEnum):
@@ -100,6 +101,9 @@ class Supervisor:
                 await self._queue.filled()
             except (ChildDied, ChildTimeout, KilonovaError, HandlerFailed) as fault:  # the last two while it loads
                 failures = self._note(fault, failures)
+            except Exception as fault:  # a fault of ours must not end this task, or nobody would ever be answered again
+                _log.exception("the supervisor failed", extra={"model": self._card.id})
+                failures = max(1, self._note(fault, failures))  # not in a tight loop
 
     async def _load(self) -> None:
         if self._child is None:
@@ -122,46 +126,92 @@ class Supervisor:
         return 0 if started else failures + 1
 
     async def _serve(self) -> None:
-        """Answer batch after batch; comes back when there were none for long."""
+        """Answer batch after batch; comes back when there were none for long.
+
+        Raises:
+            ChildDied, ChildTimeout: the process has to be started again.
+        """
         assert self._child is not None
         while True:
             try:
                 async with asyncio.timeout(self._idle):
-                    batch = await self._queue.batch()
+                    await self._work_or_death(self._child)
             except TimeoutError:
                 self._close()
                 self.state = State.IDLE
                 _log.info("model unloaded: nobody wants it", extra={"model": self._card.id})
                 return
-            begin = perf_counter()
-            modality = str(batch[0].content.modality)
-            for job in batch:
-                metrics.QUEUE_SECONDS.labels(self._card.id, modality).observe(begin - job.since)
-            metrics.BATCH_SIZE.labels(self._card.id, modality).observe(len(batch))
-            items = [(job.content, job.purpose) for job in batch]
-            try:
-                outcomes: list[Outcome] = await self._child.call(items, self._seconds)
-            except ChildTimeout:
-                late = f"{self._card.id} did not answer within {self._seconds:g} s and was stopped."
-                _refuse(batch, ModelTimeout(late, "Send a shorter input."))
-                raise
-            except ChildDied as death:
-                _refuse(batch, ModelFailed(f"The process of {self._card.id} {death}; it is being started again."))
-                raise
-            except asyncio.CancelledError:
-                _refuse(batch, Unavailable("The server is stopping.", "Try again."))
-                raise
-            except (HandlerFailed, MemoryError) as fault:  # raised by the model for this batch: the process lives on
-                _log.error("batch failed", extra={"model": self._card.id, "reason": str(fault)})
-                kind = fault.kind if isinstance(fault, HandlerFailed) else "out of memory"
-                _refuse(
-                    batch,
-                    ModelFailed(f"{self._card.id} failed on this batch ({kind}).", "The server's log says where."),
-                )
-                continue
-            metrics.MODEL_SECONDS.labels(self._card.id, modality).observe(perf_counter() - begin)
-            for job, outcome in zip(batch, outcomes, strict=True):
-                job.settle(outcome)
+            if batch := self._queue.take():  # another process of the model may have been quicker
+                try:
+                    await self._answer(self._child, batch)
+                finally:
+                    _refuse(
+                        batch, ModelFailed(f"{self._card.id} failed on this batch.", "The server's log says where.")
+                    )
+
+    async def _work_or_death(self, child: Child) -> None:
+        """Wait until contents wait.
+
+        Raises:
+            ChildDied: the process ended while it had nothing to do.
+        """
+        if not child.alive:
+            raise child.died()
+        if len(self._queue):
+            return
+        waits = [asyncio.ensure_future(self._queue.filled()), asyncio.ensure_future(child.ended())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        if not child.alive:
+            raise child.died()
+
+    async def _answer(self, child: Child, batch: list[Job]) -> None:
+        """Answer one batch; what is left without an answer is put back or failed."""
+        begin = perf_counter()
+        modality = str(batch[0].content.modality)
+        for job in batch:
+            metrics.QUEUE_SECONDS.labels(self._card.id, modality).observe(begin - job.since)
+        metrics.BATCH_SIZE.labels(self._card.id, modality).observe(len(batch))
+        items = [(job.content, job.purpose) for job in batch]
+        try:
+            outcomes: list[Outcome] = await child.call(items, self._seconds)
+            if len(outcomes) != len(batch):
+                raise HandlerFailed("wrong number of vectors", self._name)
+        except ChildTimeout:
+            late = f"{self._card.id} did not answer within {self._seconds:g} s and was stopped."
+            _refuse(batch, ModelTimeout(late, "Send a shorter input."))
+            raise
+        except ChildDied as death:
+            self._try_again(batch, death)
+            raise
+        except asyncio.CancelledError:
+            _refuse(batch, Unavailable("The server is stopping.", "Try again."))
+            raise
+        except (HandlerFailed, MemoryError) as fault:  # raised by the model for this batch: the process lives on
+            _log.error("batch failed", extra={"model": self._card.id, "reason": str(fault)})
+            kind = fault.kind if isinstance(fault, HandlerFailed) else "out of memory"
+            _refuse(
+                batch,
+                ModelFailed(f"{self._card.id} failed on this batch ({kind}).", "The server's log says where."),
+            )
+            return
+        metrics.MODEL_SECONDS.labels(self._card.id, modality).observe(perf_counter() - begin)
+        for job, outcome in zip(batch, outcomes, strict=True):
+            job.settle(outcome)
+
+    def _try_again(self, batch: list[Job], death: ChildDied) -> None:
+        """Put the contents of a process that died back, each once: it may have been killed from outside."""
+        for job in batch:
+            job.deaths += 1
+        _refuse(
+            [job for job in batch if job.deaths >= _DEATHS],
+            ModelFailed(f"The process of {self._card.id} {death}; it is being started again."),
+        )
+        self._queue.put_back([job for job in batch if job.deaths < _DEATHS])
+        batch.clear()
 
     def _close(self) -> None:
         if self._child is not None:

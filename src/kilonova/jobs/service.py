@@ -34,6 +34,7 @@ _DEAD_SECONDS = 20.0  # a server on another machine that was silent for so long 
 _QUIET_SECONDS, _BURST_SECONDS = 0.2, 10.0
 _UNQUEUED_SECONDS = 15.0  # longer than a burst and its queueing
 _POLL_SECONDS = 0.2
+_STOP_SECONDS = 5.0
 # Threads of jobs hold Python's lock for so long at a time while the event loop, which answers callers, waits.
 _SWITCH_SECONDS = 0.0005
 _VERSION = "2"  # of the workflow's steps: a change of their order needs a new one
@@ -75,6 +76,7 @@ class Jobs:
         self._records: Records | None = None
         self._runtime: Any = None
         self._launch: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._queueing: asyncio.Task[None] | None = None
         self._kept: asyncio.Queue[Job] = asyncio.Queue()
@@ -92,6 +94,8 @@ class Jobs:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, KilonovaError):
                     await task
+        if self._loading is not None:  # DBOS cannot be ended while it begins
+            await asyncio.wait([self._loading], timeout=_STOP_SECONDS)
         if self._runtime is not None:
             self._runtime.stopping.set()
             await asyncio.to_thread(_destroy)
@@ -157,7 +161,8 @@ class Jobs:
         with contextlib.suppress(KilonovaError):  # jobs are kept, listed and cancelled without a model, too
             await self._engines.first.ready()
         try:
-            await asyncio.to_thread(self._load, loop)
+            self._loading = asyncio.create_task(asyncio.to_thread(self._load, loop))
+            await asyncio.shield(self._loading)
         except KilonovaError:
             raise
         except Exception as fault:

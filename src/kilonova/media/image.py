@@ -20,9 +20,10 @@ from kilonova.media import limits, repair
 from kilonova.media.content import Detail, Image
 from kilonova.wire.errors import Validation
 
-__all__ = ["decode", "flatten"]
+__all__ = ["FORMATS", "decode", "flatten"]
 
-_PILLOW_FORMATS: tuple[str, ...] = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000")
+#: Formats of image files that are read, as Pillow calls them.
+FORMATS: tuple[str, ...] = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000")
 _SIDES = {Detail.STANDARD: limits.STANDARD_SIDE, Detail.DOCUMENT: limits.DOCUMENT_SIDE}
 # Pictures of more pixels are made small while they are decoded; of JPEG files all are.
 _LARGE = 1 << 24
@@ -94,7 +95,7 @@ def _tolerance() -> Iterator[None]:
 def _pixels(data: bytes, side: int, cut: bool = False) -> np.ndarray:
     """Pixels uint8 [height, width, 3] of at most ``side`` on the longest side; of a cut file without the rows that are
     missing."""
-    formats = _PILLOW_FORMATS
+    formats = FORMATS
     head = bytes(data[:64])
     if repair.is_heic(head):
         _learn_heic()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 
 from kilonova._process.parent import ChildDied, ChildTimeout
+from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
 from kilonova.media import limits
 from kilonova.media.content import Audio, Encoded, Image, Video
@@ -13,6 +15,7 @@ from kilonova.wire.errors import Validation
 
 __all__ = ["DecodePool"]
 
+_log = logging.getLogger("kilonova.media")
 _HANDLER = "kilonova.media.decoder:handler"
 
 
@@ -35,28 +38,20 @@ class DecodePool:
         """Decode one file in a process of its own for that time.
 
         Raises:
-            Validation: it cannot be decoded, or its decoder crashed, hung or ran out of memory.
+            Validation: it cannot be decoded, or its decoder crashed twice, hung or ran out of memory.
         """
         async with self._free:
-            child = self._children.take()
             try:
-                content: Image | Audio | Video | None = await child.call(_OutOfBand(item), self._seconds)
-            except asyncio.CancelledError:
-                self._children.drop(child)  # the caller left: the process would go on for nobody
-                raise
+                content: Image | Audio | Video | None = await self._children.ask(_OutOfBand(item), self._seconds)
             except ChildTimeout:
-                self._children.drop(child)
                 raise Validation(f"The {item.modality} took more than {self._seconds:g} s to decode.") from None
             except ChildDied as death:
-                self._children.drop(child)
                 raise Validation(f"The {item.modality} cannot be decoded: the decoder {death}.") from None
             except MemoryError:
-                self._children.drop(child)  # its heap is at the bound
                 raise Validation(f"The {item.modality} needs more memory to decode than one may use.") from None
-            except BaseException:
-                self._children.keep(child)
-                raise
-            self._children.keep(child)
+            except HandlerFailed as fault:
+                _log.error("decoder failed", extra={"modality": str(item.modality), "reason": str(fault)})
+                raise Validation(f"The {item.modality} breaks its decoder ({fault.kind}).") from None
             return content
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kilonova._process.parent import Child, ChildDied, ChildTimeout
+from kilonova._process.parent import ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
 from kilonova.jobs.reader import Wanted
@@ -26,7 +26,7 @@ from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page, PageFound
 from kilonova.search.scratch import Scratch
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
+from kilonova.wire.errors import Unavailable, Unreadable, Validation
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]
 
@@ -86,7 +86,12 @@ class Reading:
         self._readers = asyncio.Semaphore(limits.DECODERS)  # reading scans keeps a core busy
         # the folder is ours, for a reader that is killed leaves what is in it
         self._scratch = Scratch()
-        self._files = Children("kilonova.search.reader:handler", str(self._scratch.path), memory=limits.DECODE_MEMORY)
+        self._files = Children(
+            "kilonova.search.reader:handler",
+            str(self._scratch.path),
+            memory=limits.DECODE_MEMORY,
+            dropped=lambda child: self._scratch.remove(str(child.pid)),
+        )
 
     def close(self) -> None:
         """End the processes, and remove what they left."""
@@ -204,25 +209,11 @@ class Reading:
                 yield Part(part.content, {"page": number}, text, shown=part.text)
 
     async def _ask(self, wanted: Describe | Page) -> Any:
-        child = self._files.take()
         try:
-            answer = await child.call(wanted, _READ_SECONDS)
+            return await self._files.ask(wanted, _READ_SECONDS)
         except (ChildTimeout, ChildDied, MemoryError, HandlerFailed) as fault:
-            self._drop(child)
             said = fault.kind if isinstance(fault, HandlerFailed) else str(fault)
             raise _Broken(said or "out of memory") from None
-        except KilonovaError:
-            self._files.keep(child)
-            raise
-        except BaseException:
-            self._drop(child)  # half an exchange may be under way
-            raise
-        self._files.keep(child)
-        return answer
-
-    def _drop(self, child: Child) -> None:
-        self._files.drop(child)
-        self._scratch.remove(str(child.pid))
 
 
 def reads_whole(file: File) -> bool:

@@ -13,7 +13,7 @@ from kilonova.engine.engine import Engine
 from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
-from kilonova.search import files, mounts
+from kilonova.search import files, indexed, mounts
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Reading, Settings
 from kilonova.search.listing import Listing, look, resolve
@@ -85,7 +85,7 @@ async def rounds(
         store, collection, roots, settings, facts, told: see ``ingest``.
         every: seconds between two looks; None looks once.
         model: how to load the collection's model, if not whole: ``NAME:text,image``.
-        data: the data folder, the user's if not given.
+        data: the data folder, where it is noted which files were indexed; the user's if not given.
         remove_missing: see ``ingest``; the first look only.
         tally: counted on at the first look.
     """
@@ -96,7 +96,11 @@ async def rounds(
             found = await asyncio.to_thread(look, roots)
             if found != before:
                 before = found
-                await asyncio.to_thread(mounts.compare, data or _home.data(), found, forget=remove_missing)
+                folder = data or _home.data()
+                await asyncio.to_thread(mounts.compare, folder, found, forget=remove_missing)
+                await asyncio.to_thread(
+                    indexed.record, folder, collection.name, found.roots, [file.uri for file in found.files]
+                )
                 yield await ingest(
                     store,
                     collection,

@@ -210,7 +210,9 @@ def _describe(wanted: Describe) -> dict[str, Any]:
 def _image(file: BinaryIO) -> dict[str, Any]:
     from PIL import Image as Pillow
 
-    with Pillow.open(file) as image:
+    from kilonova.media.image import FORMATS
+
+    with Pillow.open(file, formats=FORMATS) as image:
         found: dict[str, Any] = {"width": image.size[0], "height": image.size[1]}
         try:
             return found | _exif(image.getexif())
@@ -232,8 +234,10 @@ def _exif(exif: Any) -> dict[str, Any]:
 def _media(file: BinaryIO) -> dict[str, Any]:
     import av
 
+    from kilonova.media import audio
+
     av.logging.set_level(av.logging.PANIC)
-    with av.open(file, "r", metadata_errors="replace") as container:
+    with audio.open_file(file) as container:
         tags = {name.lower(): value for name, value in container.metadata.items()}
         for stream in container.streams:  # Ogg has them there
             tags = {name.lower(): value for name, value in stream.metadata.items()} | tags

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,6 +21,7 @@ from kilonova.server import health, metrics, openapi
 from kilonova.server.admission import Admission
 from kilonova.server.async_invoke import AsyncInvoke
 from kilonova.server.collections import Collections
+from kilonova.server.edge import Edge
 from kilonova.server.invoke import Bedrock
 from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call, ErrorBody, Operation
@@ -49,6 +51,8 @@ class Settings:
         cache_bytes: memory for vectors of inputs seen before.
         batch_seconds: how long the model may take for one batch.
         idle_seconds: without work, after which a model is unloaded until there is some; 0 keeps it.
+        hosts: see ``Edge``.
+        others: what else must run for the server to be ready, see ``Readiness``.
     """
 
     models: Sequence[str]
@@ -62,6 +66,8 @@ class Settings:
     cache_bytes: int = 0
     batch_seconds: float = 60.0
     idle_seconds: float = 0.0
+    hosts: Collection[str] | None = None
+    others: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
@@ -103,7 +109,7 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
     aws, later, plain = Bedrock(engines), AsyncInvoke(engines, jobs), OpenAI(engines)
     folder = settings.jobs.folder
     store = registry.opened(settings.store) if settings.store else QdrantEdge(folder / "collections", settings.url)
-    kept, found = Collections(store), Search(engines, store, folder)
+    kept, found = Collections(store, folder), Search(engines, store, folder)
     ours: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
         "CreateEmbeddings": plain.embeddings,
         "ListModels": plain.models,
@@ -136,8 +142,8 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
         ),
         Route("/openapi.json", openapi.page),
         Route("/livez", health.livez),
-        Route("/readyz", health.readyz(engines)),
-        Route("/metrics", metrics.page(jobs)),
+        Route("/readyz", health.Readiness(engines, settings.others).page),
+        Route("/metrics", metrics.Page(jobs).__call__),
     ]
 
     @asynccontextmanager
@@ -149,7 +155,13 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
                 found.close()
                 store.close()
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unknown})
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Edge, hosts=settings.hosts)],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _unknown},
+    )
+    app.router.redirect_slashes = False  # it would send whoever asks to the name in the Host header
     app.state.engines = engines
     return app
 

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
+from kilonova.search import indexed
 from kilonova.server.operation import Answer, Call
 from kilonova.stores.base import Collection, Point, VectorStore
 from kilonova.stores.filter import Filter, parse
@@ -26,10 +28,11 @@ class Collections:
 
     Args:
         store: where they lie.
+        data: the data folder, which knows what was indexed.
     """
 
-    def __init__(self, store: VectorStore) -> None:
-        self._store = store
+    def __init__(self, store: VectorStore, data: Path) -> None:
+        self._store, self._data = store, data
 
     async def list(self, call: Call) -> Answer:
         """``GET /v1/collections``."""
@@ -54,6 +57,7 @@ class Collections:
     async def drop(self, call: Call) -> Answer:
         """``DELETE /v1/collections/{name}``."""
         await asyncio.to_thread(self._store.drop, _name(call))
+        await asyncio.to_thread(indexed.forget, self._data, _name(call))
         return Answer(b"{}")
 
     async def upsert(self, call: Call) -> Answer:

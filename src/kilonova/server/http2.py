@@ -8,9 +8,11 @@ uvicorn's own protocol.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import h2.config
@@ -19,7 +21,10 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kilonova.server import limits
+from kilonova.server.frames import Frames, TooMany
+from kilonova.server.http1 import BoundedProtocol, Flow
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -29,14 +34,13 @@ __all__ = ["NegotiatingProtocol"]
 _log = logging.getLogger("kilonova.server")
 
 _PREFACE = b"PRI"  # no HTTP/1 method begins so
-_STREAMS = 128
 _STREAM_WINDOW = 1 << 20
 _CONNECTION_WINDOW = 32 << 20
-_MAX_HEADERS = 64 << 10
+_EARNING = 1 << 10  # bytes of a frame for which clients may send frames about their windows
 
 
-class NegotiatingProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol, or HTTP/2 when the client begins with its preface."""
+class NegotiatingProtocol(BoundedProtocol):
+    """HTTP/1.1 with bounds, or HTTP/2 when the client begins with its preface."""
 
     _http2: _Connection | None = None
     _undecided = b""
@@ -50,13 +54,20 @@ class NegotiatingProtocol(HttpToolsProtocol):
                 self._undecided = data
                 return
             self._decided = True
-            if data.startswith(_PREFACE):
+            if data.startswith(_PREFACE) and self._open:
                 self._unset_keepalive_if_required()
                 self._http2 = _Connection(self)
         if self._http2 is not None:
             self._http2.receive(data)
         else:
             super().data_received(data)
+
+    def late(self) -> None:
+        """Nothing was asked in time."""
+        if self._http2 is not None:
+            self._http2.end()
+        else:
+            super().late()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
@@ -81,34 +92,59 @@ class _Connection:
         self.h2.local_settings = h2.settings.Settings(
             client=False,
             initial_values={
-                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: _STREAMS,
+                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: limits.STREAMS,
                 h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
-                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEADERS,
+                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: limits.HEAD_BYTES,
             },
         )
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(_CONNECTION_WINDOW)
         self.streams: dict[int, _Stream] = {}
-        self.stopping = False
+        self.frames = Frames()
+        self._pending = bytearray()
+        self._scheduled = self._ended = self._stopping = False
         self.flush()
 
     def receive(self, data: bytes) -> None:
+        if self._ended:
+            return
+        self._pending += data
+        if not self._scheduled:
+            self._work()
+
+    def _work(self) -> None:
+        """Work on some frames; on the others when everybody else had a turn."""
+        self._scheduled = False
+        if self._ended:
+            return
         try:
-            events = self.h2.receive_data(data)
+            end = self.frames.cut(self._pending)
+            piece = bytes(self._pending[:end])
+            del self._pending[:end]
+            for event in self.h2.receive_data(piece):
+                self._handle(event)
         except h2.exceptions.ProtocolError as error:
             _log.info("HTTP/2 protocol error", extra={"reason": str(error)})
-            self.flush()  # h2 has put the GOAWAY there
-            self.protocol.transport.close()
+            self.end(None)  # h2 has put the GOAWAY there
             return
-        for event in events:
-            self._handle(event)
+        except TooMany:
+            _log.warning("HTTP/2 connection closed: it sends too many frames without any use")
+            self.end(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+            return
         self.flush()
+        flow = cast("Flow", self.protocol.flow)
+        flow.hold(bool(self._pending))
+        if self._pending and not self._ended:
+            self._scheduled = True
+            self.protocol.loop.call_soon(self._work)
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived(stream_id=int(stream), headers=list(headers)):
-                self.streams[stream] = _Stream(self, stream, headers)
+                self._begin(stream, headers)
             case h2.events.DataReceived(stream_id=int(stream), data=bytes(data), flow_controlled_length=int(length)):
+                if length and not data and event.stream_ended is None:
+                    self.frames.idle()  # nothing but padding
                 if stream in self.streams:
                     self.streams[stream].put(data, length)
                 else:  # its answer is complete: the rest of the body is thrown away
@@ -121,7 +157,27 @@ class _Connection:
                 for one in self.streams.values():
                     one.changed.set()
             case h2.events.ConnectionTerminated():
-                self.protocol.transport.close()
+                self.lost()
+                self.protocol.close()
+
+    def _begin(self, stream: int, headers: list[tuple[bytes, bytes]]) -> None:
+        if self._stopping:
+            self.h2.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+            return
+        refusal = _fault(headers)
+        if refusal:
+            status, message = refusal
+            body = json.dumps({"message": message}).encode()
+            said = [
+                (b":status", status),
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+            ]
+            self.h2.send_headers(stream, said)
+            self.h2.send_data(stream, body, end_stream=True)
+            return
+        self.protocol.work()
+        self.streams[stream] = _Stream(self, stream, headers)
 
     def acknowledge(self, stream: int, length: int) -> None:
         """Let the client send as much again."""
@@ -133,21 +189,38 @@ class _Connection:
     def finish(self, stream: int) -> None:
         """A stream's answer is complete, or it was given up."""
         gone = self.streams.pop(stream)
+        if self._ended:
+            return
         gone.discard()
         self.flush()
-        if self.stopping and not self.streams:
-            self.protocol.transport.close()
+        if self.streams:
+            return
+        if self._stopping:
+            self.end()
+        else:
+            self.protocol.rest()
+            self.protocol.expect(self.protocol.timeout_keep_alive)
 
     def lost(self) -> None:
+        self._ended = True
+        self._pending.clear()
         for stream in list(self.streams.values()):
             stream.leave()
 
-    def stop(self) -> None:
-        self.stopping = True
-        self.h2.close_connection()
+    def end(self, error: h2.errors.ErrorCodes | None = h2.errors.ErrorCodes.NO_ERROR) -> None:
+        """Give the connection up, with a GOAWAY that says why."""
+        if error is not None:
+            with contextlib.suppress(h2.exceptions.ProtocolError):  # it is closed already
+                self.h2.close_connection(error)
         self.flush()
+        self.lost()
+        self.protocol.close()
+
+    def stop(self) -> None:
+        """Finish what is under way and begin nothing new."""
+        self._stopping = True  # the GOAWAY comes last: h2 could send nothing after it, and its clients read nothing
         if not self.streams:
-            self.protocol.transport.close()
+            self.end()
 
     def flush(self) -> None:
         data = self.h2.data_to_send()
@@ -211,11 +284,12 @@ class _Stream:
     async def _run(self, scope: dict[str, Any]) -> None:
         connection = self.connection
         try:
+            if self.gone:  # reset before it began
+                return
             await connection.protocol.app(scope, self._receive, self._send)
         except Exception:
             _log.exception("the application failed on an HTTP/2 request")
-            if not self.gone:
-                connection.h2.reset_stream(self.number, h2.errors.ErrorCodes.INTERNAL_ERROR)
+            self.reset(h2.errors.ErrorCodes.INTERNAL_ERROR)
         finally:
             connection.finish(self.number)
 
@@ -247,13 +321,42 @@ class _Stream:
                 self.connection.h2.local_flow_control_window(self.number), self.connection.h2.max_outbound_frame_size
             )
             if room <= 0:
-                self.changed.clear()
-                await self.changed.wait()
+                await self._wait_for_room()
                 continue
             self.connection.h2.send_data(self.number, body[:room])
+            if room >= _EARNING:
+                self.connection.frames.earn()
             body = body[room:]
             self.connection.flush()
             await self.connection.protocol.flow.drain()
         if last and not self.gone:
             self.connection.h2.end_stream(self.number)
         self.connection.flush()
+
+    async def _wait_for_room(self) -> None:
+        self.changed.clear()
+        try:
+            async with asyncio.timeout(limits.STALL_SECONDS):
+                await self.changed.wait()
+        except TimeoutError:
+            self.reset(h2.errors.ErrorCodes.CANCEL)
+
+    def reset(self, error: h2.errors.ErrorCodes) -> None:
+        """Give the stream up, and tell the client."""
+        if not self.gone:
+            self.leave()
+            self.connection.h2.reset_stream(self.number, error)
+            self.connection.flush()
+
+
+def _fault(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, str] | None:
+    """Status and message for a head that no application gets to see."""
+    pseudo = {name for name, _ in headers if name.startswith(b":")}
+    if len(headers) > limits.HEADERS:
+        return b"431", f"The request has {len(headers)} headers; {limits.HEADERS} are taken."
+    if b":path" not in pseudo:  # h2 lets CONNECT pass without one
+        return b"400", "The request has no path. CONNECT is not served."
+    method = next((value for name, value in headers if name == b":method"), b"")
+    if not method.isascii() or not method.isalpha():
+        return b"400", "The request's method is no word of ASCII letters."
+    return None

@@ -13,7 +13,7 @@ from kilonova import _home
 from kilonova.wire.credential import Credential
 from kilonova.wire.errors import KilonovaError, Validation
 
-__all__ = ["configured", "development", "load"]
+__all__ = ["configured", "development", "is_loopback", "load"]
 
 _FIELDS = {"name": str, "access_key_id": str, "secret_access_key": str, "session_token": str, "api_key": str}
 
@@ -28,7 +28,7 @@ def load(host: str, file: Path | None = None) -> list[Credential]:
     found = configured(file)
     if found:
         return found
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise KilonovaError(
             f"Refusing to listen on {host} with development credentials: anyone who reaches it could use it.",
             f"Configure credentials in {_home.config() / 'credentials.toml'} or KILONOVA_CREDENTIALS "
@@ -110,7 +110,8 @@ def _credential(path: Path, index: int, entry: object) -> Credential:
     return Credential(**{"name": f"credential-{index}", **entry})
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
 
 from prometheus_client import Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -11,8 +11,11 @@ from starlette.responses import Response
 
 from kilonova.engine.metrics import REGISTRY
 from kilonova.jobs.service import Jobs
+from kilonova.server.bucket import Bucket
 
-__all__ = ["ERRORS", "REQUESTS", "SECONDS", "page"]
+__all__ = ["ERRORS", "REQUESTS", "SECONDS", "Page"]
+
+_FRESH = (20, 5.0)  # pages that are made anew: at once, and each second
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody reads
 
@@ -27,11 +30,22 @@ SECONDS = Histogram(
 )
 
 
-def page(jobs: Jobs) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint ``GET /metrics`` in Prometheus' text form."""
+class Page:
+    """The endpoint ``GET /metrics`` in Prometheus' text form. Who asks too often gets it as it was.
 
-    async def metrics(request: Request) -> Response:
-        await jobs.count()
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    Args:
+        jobs: counted anew for each page.
+    """
 
-    return metrics
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._lock = asyncio.Lock()
+        self._fresh = Bucket(*_FRESH)
+        self._made = b""
+
+    async def __call__(self, request: Request) -> Response:
+        async with self._lock:
+            if self._fresh.take():
+                await self._jobs.count()
+                self._made = generate_latest(REGISTRY)
+        return Response(self._made, media_type=CONTENT_TYPE_LATEST)

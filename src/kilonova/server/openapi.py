@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -132,6 +134,12 @@ def _form(files: Sequence[str]) -> dict[str, Any]:
     return {"type": "object", "properties": {**fields, **dict.fromkeys(files, binary)}}
 
 
+@cache
+def _bytes() -> bytes:
+    return orjson.dumps(document())
+
+
 async def page(request: Request) -> Response:
     """``GET /openapi.json``."""
-    return Response(orjson.dumps(document()), media_type="application/json")
+    made = _bytes() if _bytes.cache_info().currsize else await asyncio.to_thread(_bytes)
+    return Response(made, media_type="application/json")

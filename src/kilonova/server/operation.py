@@ -15,18 +15,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kilonova.media.limits import INLINE_BODY_BYTES
-from kilonova.server import metrics
+from kilonova.server import limits, metrics
 from kilonova.server.admission import Admission, Place
 from kilonova.wire import sigv4
 from kilonova.wire.credential import Credential
-from kilonova.wire.errors import InternalServer, KilonovaError, Validation
+from kilonova.wire.errors import InternalServer, KilonovaError, Unavailable, Validation
 
 __all__ = ["Answer", "Call", "Operation"]
 
 _log = logging.getLogger("kilonova.server")
 
 _REGION = "us-east-1"  # of callers with an API key, who name none
-_BODY_SECONDS = 60.0  # a caller that stalls must not hold its place for ever
+_FIRST_BYTE_SECONDS, _BODY_SECONDS = limits.FIRST_BYTE_SECONDS, limits.BODY_SECONDS
+_BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
+_BOM = b"\xef\xbb\xbf"  # some clients on Windows write it before JSON
 
 _LARGE = 64 << 10  # bytes of a body whose parsing takes milliseconds
 
@@ -103,12 +105,19 @@ class Operation:
         call = Call(request, self._region)
         error = ""
         try:
+            _check_form(request)
             identity = self._authenticate(request)
-            call.caller = identity.credential.name
             call.region = identity.region or self._region or _REGION
-            with self._admission.request(identity.credential, _declared_length(request)) as call.place:
-                call.body, digest = await _read(request)
+            with self._admission.place(_declared_length(request)) as place:
+                call.place = place
+                if identity.confirmed:  # else whoever knows no more than a key id would use up its caller's share
+                    place.count(identity.credential)
+                body, digest = await _read(request, place)
                 identity.confirm(digest)
+                place.count(identity.credential)
+                call.caller = identity.credential.name
+                call.body = body.removeprefix(_BOM)
+                del body
                 answer = await _while_connected(request, self._work(call))
             response = (
                 answer
@@ -119,7 +128,12 @@ class Operation:
             error, response = refusal.name, self._refuse(refusal)
         except ClientDisconnect:
             error, response = "ClientDisconnect", Response(status_code=499)  # nobody reads it
-        except Exception:
+        except asyncio.CancelledError:  # not by a caller that left: the time to finish before the server stops is over
+            stop = Unavailable("The server is stopping.", "Try again.")
+            error, response = stop.name, self._refuse(stop)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # Rust's panics are no Exceptions; this is where any fault becomes its request's answer
             _log.exception("unexpected error", extra={"request_id": request_id, "operation": self._name})
             fault = InternalServer("The server failed on this request.", f"Its log has the reason under {request_id}.")
             error, response = fault.name, self._refuse(fault)
@@ -133,7 +147,7 @@ class Operation:
             request.method,
             raw.decode("latin-1"),
             request.scope["query_string"].decode("latin-1"),
-            dict(request.headers),
+            _joined(request.scope["headers"]),
         )
         return sigv4.authenticate(signed, self._credentials, ("bedrock",), self._region)
 
@@ -159,40 +173,68 @@ class Operation:
             _log.info("request", extra=extra)
 
 
+def _check_form(request: Request) -> None:
+    """Refuse what no operation takes.
+
+    Raises:
+        Validation: it is.
+    """
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() not in ("", "identity"):
+        raise Validation(f"The body is sent with Content-Encoding {coding}.", "Send it uncompressed.")
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name; the values of one that was sent several times stand side by side, as AWS signs them."""
+    found: dict[str, str] = {}
+    for raw, value in headers:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]},{text}" if name in found else text
+    return found
+
+
 def _declared_length(request: Request) -> int:
-    """The body's length as declared; a chunked body is charged with the most it may become.
+    """The body's length as declared, 0 where it is not.
 
     Raises:
         Validation: it declares more than a body may have.
     """
-    if "transfer-encoding" in request.headers or (
-        request.scope["http_version"] == "2" and "content-length" not in request.headers
-    ):
-        return INLINE_BODY_BYTES if request.method == "POST" else 0
     length = int(request.headers.get("content-length", "0"))
     if length > INLINE_BODY_BYTES:
         raise _too_long(length)
     return length
 
 
-async def _read(request: Request) -> tuple[bytes, str]:
-    """The whole body and its SHA-256.
+async def _read(request: Request, place: Place) -> tuple[bytes, str]:
+    """The whole body, counted as it arrives, and its SHA-256.
 
     Raises:
-        Validation: it is longer than a body may be, or does not arrive.
+        Validation: it is longer than a body may be, or does not arrive, or there should be none.
+        Throttled: too many bytes are under way.
     """
     digest, length = hashlib.sha256(), 0
     chunks: list[bytes] = []
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    seconds = min(_FIRST_BYTE_SECONDS, _BODY_SECONDS)
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
+        async with asyncio.timeout(seconds) as patience:
             async for chunk in request.stream():
-                digest.update(chunk)
-                chunks.append(chunk)
+                if not chunk:
+                    continue
+                if not length:
+                    seconds = _BODY_SECONDS
+                    patience.reschedule(begin + seconds)
                 length += len(chunk)
+                if request.method in _BODILESS:
+                    raise Validation(f"{request.method} takes no body.", "Send what you ask for in the query.")
                 if length > INLINE_BODY_BYTES:
                     raise _too_long(length)
+                place.more(len(chunk))
+                digest.update(chunk)
+                chunks.append(chunk)
     except TimeoutError:
-        raise Validation(f"The body did not arrive within {_BODY_SECONDS:g} s.") from None
+        raise Validation(f"The body did not arrive within {seconds:g} s.") from None
     return b"".join(chunks), digest.hexdigest()
 
 

@@ -18,12 +18,11 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from kilonova.engine.engines import Engines
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Text
-from kilonova.search import roots
+from kilonova.search import indexed
 from kilonova.search.files import Kind
 from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
-from kilonova.storage.files import path_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.storage.s3 import connect, explained, split_uri
 from kilonova.stores.base import Collection, VectorStore
@@ -95,15 +94,19 @@ class Search:
         if not found:
             raise NotFound(f"There is no point {item} in {name}.", "Take ids from hits.")
         uri = str(found[0].payload.get("uri", ""))
-        if not uri or not await asyncio.to_thread(roots.known, self._data, uri):
-            raise NotFound(f"The file of {item} is not handed out.", "Only what was indexed on this machine is.")
+        path = await asyncio.to_thread(indexed.known, self._data, name, uri) if uri else None
+        if path is None:
+            raise NotFound(
+                f"The file of {item} is not handed out.",
+                "Only what `kilonova index` put into this collection on this machine is. If that was done by an older "
+                "version, run it again.",
+            )
         kind = mimetypes.guess_type(uri)[0] or "application/octet-stream"
         # What others wrote must not act in this server's name in a browser.
         headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         if uri.startswith("s3://"):
             return await self._object(uri, kind, headers, call.request.headers.get("range"))
-        path = path_of(uri)
-        if not path.is_file():
+        if not Path(path).is_file():  # noqa: ASYNC240  (a stat)
             raise NotFound(f"{uri} is not there any more.", "Index its folder again.")
         return FileResponse(path, media_type=kind, headers=headers)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,7 +157,7 @@ def parse(text: str) -> Filter:
         raise Validation(f"The filter has {len(text):,} characters; at most {MAX_LENGTH:,} are taken.")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise Validation("The filter is not valid Unicode.", "Write it in UTF-8.")
-    return _Parser(text).whole()
+    return _Parser(unicodedata.normalize("NFC", text)).whole()  # as names are kept, however a keyboard writes them
 
 
 def written(where: Filter) -> str:

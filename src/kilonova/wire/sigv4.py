@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from urllib.parse import quote
 
 import botocore.auth
 import botocore.awsrequest
@@ -30,6 +31,7 @@ _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,\s]+)/(?P<day>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
     r"/aws4_request,\s*SignedHeaders=(?P<headers>[a-z0-9;:._-]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
+_HASH = re.compile("[0-9a-f]{64}")
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -47,21 +49,31 @@ class Request:
 class Caller:
     """Who calls, and the region that the request was signed for ("" with a bearer key).
 
-    The signature is checked by ``confirm`` once the body is there.
+    A signature is checked at once where the request declares the hash of its body, else by ``confirm`` once the body is
+    there.
     """
 
     credential: Credential
     region: str = ""
     _signed: _Signed | None = None
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether the caller is certain before the body is there."""
+        return self._signed is None or self._signed.declared is not None
+
     def confirm(self, body_hash: str) -> None:
-        """Check the signature over a body with that SHA-256 (hexadecimal).
+        """Check that a body with that SHA-256 (hexadecimal) is the one that was signed.
 
         Raises:
             AccessDenied: the signature or the declared payload hash does not match.
         """
-        if self._signed is not None:
-            self._signed.confirm(self.credential, body_hash)
+        if self._signed is None:
+            return
+        if self._signed.declared is None:
+            self._signed.check(self.credential, body_hash)
+        elif not hmac.compare_digest(self._signed.declared.encode(), body_hash.encode()):
+            raise AccessDenied("The payload does not match its hash.", "Sign the whole payload.")
 
 
 def authenticate(
@@ -87,6 +99,11 @@ def authenticate(
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return Caller(_by_api_key(value.strip(), credentials))
+    if "X-Amz-Signature=" in request.query:
+        raise AccessDenied(
+            "A signature in the query (a presigned URL) is not taken here.",
+            "Sign the request with an Authorization header, as SDKs do, or send a bearer key.",
+        )
     if scheme != "AWS4-HMAC-SHA256":
         raise AccessDenied(
             "Missing Authentication Token.",
@@ -108,7 +125,10 @@ def authenticate(
     token = request.headers.get("x-amz-security-token", "")
     if not hmac.compare_digest(token.encode(), credential.session_token.encode()):
         raise AccessDenied("The security token included in the request is invalid.", "Unset AWS_SESSION_TOKEN.")
-    return Caller(credential, match["region"], _Signed(request, match, stamp))
+    signed = _Signed(request, match, stamp)
+    if signed.declared is not None:
+        signed.check(credential, signed.declared)
+    return Caller(credential, match["region"], signed)
 
 
 @dataclass(frozen=True)
@@ -117,25 +137,39 @@ class _Signed:
     scope: re.Match[str]
     stamp: str
 
-    def confirm(self, credential: Credential, body_hash: str) -> None:
+    @property
+    def declared(self) -> str | None:
+        """SHA-256 of the body, as the request says."""
+        return self.request.headers.get("x-amz-content-sha256")
+
+    def check(self, credential: Credential, body_hash: str) -> None:
+        """Check the signature over a body with that hash.
+
+        Raises:
+            AccessDenied: it does not match.
+        """
         headers, names = self.request.headers, self.scope["headers"].split(";")
-        declared = headers.get("x-amz-content-sha256")
-        if declared is not None and not hmac.compare_digest(declared.encode(), body_hash.encode()):
-            reason = "is not signed" if declared.startswith(("UNSIGNED", "STREAMING")) else "does not match its hash"
-            raise AccessDenied(f"The payload {reason}.", "Sign the whole payload.")
+        if _HASH.fullmatch(body_hash) is None:
+            raise AccessDenied("The payload is not signed.", "Sign the whole payload.")
         # over HTTP/2 the AWS SDK for JavaScript signs the host under the name that it has there
         headers = {**headers, ":authority": headers.get("host", "")}
         covered = "x-amz-date" in names and ("host" in names or ":authority" in names)
-        if not covered or any(name not in headers for name in names):
+        if not covered or not headers[":authority"] or any(name not in headers for name in names):
             raise AccessDenied("The signature must cover host and x-amz-date, and only headers that were sent.")
+        if _normal_path(self.request.path) != _quoted(self.request.path):
+            raise AccessDenied(
+                "The path is not in its normal form, so it is not certain what was signed.",
+                "Leave out empty parts and the parts . and .. of the path.",
+            )
         url = f"https://{headers['host']}{self.request.path}" + (f"?{self.request.query}" if self.request.query else "")
         aws = botocore.awsrequest.AWSRequest(self.request.method, url, {name: headers[name] for name in names})
         aws.context["timestamp"] = self.stamp
         signer = _Signer(credential, self.scope, names, body_hash)
         signature = signer.signature(signer.string_to_sign(aws, signer.canonical_request(aws)), aws)
         if not hmac.compare_digest(signature, self.scope["signature"]):
+            body = " or the payload does not match its hash" if self.declared is not None else ""
             raise AccessDenied(
-                "The request signature we calculated does not match the signature you provided.",
+                f"The request signature we calculated does not match the signature you provided{body}.",
                 "Check the secret access key and that nothing between changes the request.",
             )
 
@@ -168,6 +202,11 @@ def _normal_path(path: str) -> str:
     return normal
 
 
+def _quoted(path: str) -> str:
+    """The path as ``_normal_path`` gives it where there is nothing to normalise."""
+    return quote(path, safe="/~")
+
+
 def _by_access_key(key: str, credentials: Sequence[Credential]) -> Credential:
     found = [credential for credential in credentials if _equal(credential.access_key_id, key)]
     if not found:
@@ -180,7 +219,11 @@ def _by_access_key(key: str, credentials: Sequence[Credential]) -> Credential:
 def _by_api_key(key: str, credentials: Sequence[Credential]) -> Credential:
     found = [credential for credential in credentials if _equal(credential.api_key, key)]
     if not found:
-        raise AccessDenied("The bearer key is not valid.", "`kilonova env` prints the one of this machine.")
+        raise AccessDenied(
+            "The bearer key is not valid.",
+            "`kilonova env` prints the one of this machine; a server that was started with --credentials, or with "
+            "another KILONOVA_HOME, takes only the keys of its own file.",
+        )
     return found[0]
 
 
