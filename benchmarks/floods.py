@@ -294,6 +294,8 @@ def measure(name: str, attack: Attack) -> str:
         time.sleep(5)
         after = server.resident
     said = f"{worst * 1000:,.0f} ms" + (f", {lost} unanswered" if lost else "")
+    if server.refused:
+        said += f"; a known caller refused {server.refused} times"
     return (
         f"| {name} | {server.sent / 1e6:.2f} MB in {took:.1f} s | {said} | {before:.0f} / {peak:.0f} / {after:.0f} MB |"
     )

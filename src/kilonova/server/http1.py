@@ -18,6 +18,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kilonova.server import limits
+from kilonova.server.turns import Turns
 
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
@@ -96,6 +97,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.close()
 
     # time, and the place among other connections
+
+    @property
+    def turns(self) -> Turns:
+        """The turns of all connections of this event loop."""
+        return _TURNS.setdefault(self.server_state, Turns(self.loop))
 
     @property
     def _idle(self) -> dict[BoundedProtocol, None]:
@@ -281,6 +287,7 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
+_TURNS: WeakKeyDictionary[ServerState, Turns] = WeakKeyDictionary()
 _IDLE: WeakKeyDictionary[ServerState, dict[BoundedProtocol, None]] = WeakKeyDictionary()
 
 

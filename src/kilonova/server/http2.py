@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 from collections import deque
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
@@ -88,8 +89,16 @@ class _Connection:
 
     def __init__(self, protocol: NegotiatingProtocol) -> None:
         self.protocol = protocol
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None))
-        self.h2.local_settings = h2.settings.Settings(
+        self.streams: dict[int, _Stream] = {}
+        self.frames = Frames()
+        self._pending = bytearray()
+        self._scheduled = self._ended = self._stopping = False
+
+    @cached_property
+    def side(self) -> h2.connection.H2Connection:
+        """The library's side of it, which costs so much to make that it has to wait for its turn."""
+        made = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None))
+        made.local_settings = h2.settings.Settings(
             client=False,
             initial_values={
                 h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: limits.STREAMS,
@@ -97,31 +106,31 @@ class _Connection:
                 h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: limits.HEAD_BYTES,
             },
         )
-        self.h2.initiate_connection()
-        self.h2.increment_flow_control_window(_CONNECTION_WINDOW)
-        self.streams: dict[int, _Stream] = {}
-        self.frames = Frames()
-        self._pending = bytearray()
-        self._scheduled = self._ended = self._stopping = False
-        self.flush()
+        made.initiate_connection()
+        made.increment_flow_control_window(_CONNECTION_WINDOW)
+        return made
 
     def receive(self, data: bytes) -> None:
         if self._ended:
             return
         self._pending += data
-        if not self._scheduled:
-            self._work()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._pending and not self._scheduled and not self._ended:
+            self._scheduled = True
+            self.protocol.turns.do(self._work)
 
     def _work(self) -> None:
         """Work on some frames; on the others when everybody else had a turn."""
         self._scheduled = False
-        if self._ended:
+        if self._ended or self.protocol.transport.is_closing():
             return
         try:
             end = self.frames.cut(self._pending)
             piece = bytes(self._pending[:end])
             del self._pending[:end]
-            for event in self.h2.receive_data(piece):
+            for event in self.side.receive_data(piece):
                 self._handle(event)
         except h2.exceptions.ProtocolError as error:
             _log.info("HTTP/2 protocol error", extra={"reason": str(error)})
@@ -132,11 +141,9 @@ class _Connection:
             self.end(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
             return
         self.flush()
-        flow = cast("Flow", self.protocol.flow)
-        flow.hold(bool(self._pending))
+        cast("Flow", self.protocol.flow).hold(bool(self._pending))
         if self._pending and not self._ended:
-            self._scheduled = True
-            self.protocol.loop.call_soon(self._work)
+            self.protocol.loop.call_soon(self._schedule)  # everybody else first
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
@@ -162,7 +169,7 @@ class _Connection:
 
     def _begin(self, stream: int, headers: list[tuple[bytes, bytes]]) -> None:
         if self._stopping:
-            self.h2.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+            self.side.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
             return
         refusal = _fault(headers)
         if refusal:
@@ -173,8 +180,8 @@ class _Connection:
                 (b"content-type", b"application/json"),
                 (b"content-length", b"%d" % len(body)),
             ]
-            self.h2.send_headers(stream, said)
-            self.h2.send_data(stream, body, end_stream=True)
+            self.side.send_headers(stream, said)
+            self.side.send_data(stream, body, end_stream=True)
             return
         self.protocol.work()
         self.streams[stream] = _Stream(self, stream, headers)
@@ -182,9 +189,9 @@ class _Connection:
     def acknowledge(self, stream: int, length: int) -> None:
         """Let the client send as much again."""
         try:
-            self.h2.acknowledge_received_data(length, stream)
+            self.side.acknowledge_received_data(length, stream)
         except h2.exceptions.StreamClosedError:
-            self.h2.increment_flow_control_window(length)  # the connection's own window still needs it
+            self.side.increment_flow_control_window(length)  # the connection's own window still needs it
 
     def finish(self, stream: int) -> None:
         """A stream's answer is complete, or it was given up."""
@@ -211,7 +218,7 @@ class _Connection:
         """Give the connection up, with a GOAWAY that says why."""
         if error is not None:
             with contextlib.suppress(h2.exceptions.ProtocolError):  # it is closed already
-                self.h2.close_connection(error)
+                self.side.close_connection(error)
         self.flush()
         self.lost()
         self.protocol.close()
@@ -223,7 +230,7 @@ class _Connection:
             self.end()
 
     def flush(self) -> None:
-        data = self.h2.data_to_send()
+        data = self.side.data_to_send()
         if data and not self.protocol.transport.is_closing():
             self.protocol.transport.write(data)
 
@@ -313,24 +320,23 @@ class _Stream:
             return
         if message["type"] == "http.response.start":
             headers = [(b":status", str(message["status"]).encode()), *message.get("headers", [])]
-            self.connection.h2.send_headers(self.number, [(name.lower(), value) for name, value in headers])
+            self.connection.side.send_headers(self.number, [(name.lower(), value) for name, value in headers])
             return
         body, last = message.get("body", b""), not message.get("more_body", False)
         while body and not self.gone:
-            room = min(
-                self.connection.h2.local_flow_control_window(self.number), self.connection.h2.max_outbound_frame_size
-            )
+            side = self.connection.side
+            room = min(side.local_flow_control_window(self.number), side.max_outbound_frame_size)
             if room <= 0:
                 await self._wait_for_room()
                 continue
-            self.connection.h2.send_data(self.number, body[:room])
+            side.send_data(self.number, body[:room])
             if room >= _EARNING:
                 self.connection.frames.earn()
             body = body[room:]
             self.connection.flush()
             await self.connection.protocol.flow.drain()
         if last and not self.gone:
-            self.connection.h2.end_stream(self.number)
+            self.connection.side.end_stream(self.number)
         self.connection.flush()
 
     async def _wait_for_room(self) -> None:
@@ -345,7 +351,7 @@ class _Stream:
         """Give the stream up, and tell the client."""
         if not self.gone:
             self.leave()
-            self.connection.h2.reset_stream(self.number, error)
+            self.connection.side.reset_stream(self.number, error)
             self.connection.flush()
 
 
