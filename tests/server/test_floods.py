@@ -45,7 +45,7 @@ def test_frames_without_any_use_are_counted(server: Kilonova, case: str) -> None
         client = peer(connection)
         client.send_headers(1, head(server, "POST", "/v1/search"))
         connection.sendall(client.data_to_send())
-        size = 16_000_000
+        size = 64_000_000
         sent = push(connection, FLOODS[case] * 1_000, size // (len(FLOODS[case]) * 1_000))
         assert sent < size // 2
         everything(connection)
