@@ -26,8 +26,8 @@ from kilonova.models.card import Purpose
 from kilonova.search.ingest import ingest
 from kilonova.search.items import Settings
 from kilonova.search.listing import look
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection
-from kilonova.stores.qdrant import QdrantEdge
 
 _DIMENSION, _AT_ONCE = 1_024, 64
 

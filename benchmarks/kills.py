@@ -21,8 +21,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Point
-from kilonova.stores.qdrant import QdrantEdge
 from kilonova.wire import search as wire
 from tests.jobs.test_async_invoke import lines, source, start, wait
 from tests.servers import API_KEY, BIN, S3, Kilonova, clean_environment

@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
+from kilonova.client.remote import Remote
+from kilonova.credentials.credential import Credential
 from kilonova.stores import registry
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.stores.remote import Remote
-from kilonova.wire.credential import Credential
 
 _QUERIES, _K, _BATCH, _CENTRES = 200, 10, 1_000, 1_000
 _SETTLED = 5  # seconds until a server has loaded what it loads after it is ready

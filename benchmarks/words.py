@@ -22,8 +22,8 @@ from kilonova.models.card import Purpose
 from kilonova.search.files import Kind
 from kilonova.search.query import Mode, Query, Searcher
 from kilonova.stores import lexical
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Point
-from kilonova.stores.qdrant import QdrantEdge
 from training import questions
 
 _K1, _B = 1.2, 0.75

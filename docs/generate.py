@@ -11,7 +11,8 @@ from pathlib import Path
 import kilonova.server.limits as server
 from kilonova.media import limits as media
 from kilonova.media.content import Modality
-from kilonova.stores import checks, filter, folders
+from kilonova.stores import checks, folders
+from kilonova.stores.filters import tree as filter
 from kilonova.wire import openai, search
 
 __all__ = ["PAGES"]

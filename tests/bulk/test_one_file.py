@@ -10,12 +10,12 @@ import pytest
 from kilonova.bulk.embedder import Embedder, Outcome
 from kilonova.bulk.files import Listed
 from kilonova.bulk.parts import Settings
+from kilonova.errors import Gone, Unreadable
 from kilonova.jobs import pipeline
 from kilonova.jobs.sources import Part
 from kilonova.media.content import Modality, Text
 from kilonova.models.card import Purpose
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Gone, Unreadable
 from kilonova.wire.nova import EmbeddingType
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.cli.inputs import read_file
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
-from kilonova.wire.errors import Validation
 from tests import samples
 from tests.cli.test_cli import kilonova
 
@@ -72,7 +72,7 @@ def test_words(words: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_paths_of_nothing(path: str) -> None:
-    with pytest.raises(Validation, match="There is no file") as caught:
+    with pytest.raises(InvalidInput, match="There is no file") as caught:
         read_file(path, Detail.STANDARD)
     assert "--text" in caught.value.hint
 
@@ -80,23 +80,23 @@ def test_paths_of_nothing(path: str) -> None:
 def test_lines_of_standard_input_are_words_unless_a_file_of_media_is_meant() -> None:
     for line in ("/r/pictures", "node.js", "nosuch.pdf", "./x", "main.py"):
         assert isinstance(read_file(line, Detail.STANDARD, guess=False), Text)
-    with pytest.raises(Validation, match="There is no file"):
+    with pytest.raises(InvalidInput, match="There is no file"):
         read_file("none.jpg", Detail.STANDARD, guess=False)
 
 
 def test_a_path_in_a_folder_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "照片").mkdir()
     for path in ("照片/猫", f"{tmp_path}/cat"):
-        with pytest.raises(Validation, match="There is no file"):
+        with pytest.raises(InvalidInput, match="There is no file"):
             read_file(path, Detail.STANDARD)
     for path in ("照片", str(tmp_path), "."):
-        with pytest.raises(Validation, match=r"is a folder.*kilonova index"):
+        with pytest.raises(InvalidInput, match=r"is a folder.*kilonova index"):
             read_file(path, Detail.STANDARD)
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(Validation, match="no regular file"):
+    with pytest.raises(InvalidInput, match="no regular file"):
         read_file("pipe", Detail.STANDARD)
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
 )
 def test_files_that_are_not_embedded(tmp_path: Path, name: str, data: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(Validation, match=said):
+    with pytest.raises(InvalidInput, match=said):
         read_file(name, Detail.STANDARD)
 
 

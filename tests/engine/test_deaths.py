@@ -15,10 +15,10 @@ from kilonova._process.pool import Children
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.engine.queue import BatchQueue
 from kilonova.engine.supervisor import State
+from kilonova.errors import ModelFailed
 from kilonova.media.content import Encoded, Image, Modality, Text
 from kilonova.media.pool import DecodePool
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import ModelFailed
 from tests import samples
 
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])

@@ -14,18 +14,18 @@ from kilonova.engine import metrics
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.engine.gpus import assigned
 from kilonova.engine.supervisor import State
+from kilonova.errors import (
+    Busy,
+    InvalidInput,
+    KilonovaError,
+    ModelFailed,
+    ModelTimeout,
+    NotReady,
+    Unavailable,
+)
 from kilonova.media.content import Encoded, Modality, Text, VideoPart
 from kilonova.models.card import Purpose
 from kilonova.models.cards import FAKE
-from kilonova.wire.errors import (
-    KilonovaError,
-    ModelFailed,
-    ModelNotReady,
-    ModelTimeout,
-    Throttled,
-    Unavailable,
-    Validation,
-)
 from tests import samples
 
 INDEX = Purpose.GENERIC_INDEX
@@ -78,7 +78,7 @@ def test_concurrent_requests_share_batches_and_keep_their_answers() -> None:
 def test_what_the_card_does_not_list_is_refused_before_it_is_decoded() -> None:
     async def work(engine: Engine) -> None:
         engine.card = replace(engine.card, modalities=frozenset({Modality.TEXT}))
-        with pytest.raises(Validation, match="embeds text; it cannot embed image"):
+        with pytest.raises(InvalidInput, match="embeds text; it cannot embed image"):
             await engine.embed(Encoded(Modality.IMAGE, b"no image"), INDEX, 256)
 
     with_engine(work)
@@ -94,7 +94,7 @@ def test_a_refused_content_does_not_touch_its_batch() -> None:
         results = await asyncio.gather(
             engine.embed(long, INDEX, 256), embed(engine, "a"), embed(engine, "b"), return_exceptions=True
         )
-        assert isinstance(results[0], Validation)
+        assert isinstance(results[0], InvalidInput)
         assert "9000 tokens" in str(results[0])
         assert all(isinstance(one, Embedding) for one in results[1:])
         await blocker
@@ -151,7 +151,7 @@ def test_full_is_throttled_at_once() -> None:
         waiting = [asyncio.create_task(embed(engine, f"{index}")) for index in range(4)]
         await asyncio.sleep(0.01)
         begin = time.perf_counter()
-        with pytest.raises(Throttled):
+        with pytest.raises(Busy):
             await embed(engine, "one too many")
         assert time.perf_counter() - begin < 0.05
         await asyncio.gather(blocker, *waiting)
@@ -241,7 +241,7 @@ def test_before_ready_and_after_stop() -> None:
     async def run() -> None:
         engine = Engine("fake")
         async with engine:
-            with pytest.raises(ModelNotReady):
+            with pytest.raises(NotReady):
                 await embed(engine, "too early")
             await engine.ready()
             await embed(engine, "fine")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kilonova.engine.queue import BatchQueue, Job
+from kilonova.errors import Busy
 from kilonova.media.content import Audio, Content, Image, Text
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Throttled
 
 
 def job(content: Content) -> Job:
@@ -60,7 +60,7 @@ def test_full_means_throttled_at_once() -> None:
         queue = BatchQueue(2)
         queue.put(job(Text("a")))
         queue.put(job(image(8)))
-        with pytest.raises(Throttled, match="2 inputs wait"):
+        with pytest.raises(Busy, match="2 inputs wait"):
             queue.put(job(Text("b")))
 
     asyncio.run(run())
@@ -71,12 +71,12 @@ def test_memory_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kilonova.engine.queue.MAX_MEMORY", 1_000_000)
         queue = BatchQueue(100)
         queue.put(job(image(1000)))  # 3 MB: one alone is always let in
-        with pytest.raises(Throttled, match="MiB wait"):
+        with pytest.raises(Busy, match="MiB wait"):
             queue.put(job(image(8)))
         await queue.batch()
         for _ in range(3):
             queue.put(job(image(300)))
-        with pytest.raises(Throttled):
+        with pytest.raises(Busy):
             queue.put(job(image(300)))
 
     asyncio.run(run())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from kilonova.errors import Unavailable
 from kilonova.jobs.records import Job, Records, database_url, open_engine
 from kilonova.wire.async_invoke import ListQuery, parse_start
-from kilonova.wire.errors import Unavailable
 
 BODY = b"""{"modelId": "fake", "modelInput": {"taskType": "SEGMENTED_EMBEDDING", "segmentedEmbeddingParams": {
     "embeddingPurpose": "GENERIC_INDEX", "text": {"source": {"s3Location": {"uri": "s3://media/\xe7\x81\xaf.txt"}}}}},

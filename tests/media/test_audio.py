@@ -4,9 +4,9 @@ import av
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import audio
 from kilonova.media.content import Audio
-from kilonova.wire.errors import Validation
 from tests.samples import SOUNDS, picture, sound
 
 RATE = 32_000
@@ -80,7 +80,7 @@ def test_cover_art_is_passed_over() -> None:
 
 def test_at_most_30_seconds() -> None:
     assert abs(audio.decode(sound("wav", 30.0, 8_000), RATE).seconds - 30) < 0.001
-    with pytest.raises(Validation, match=r"31\.0 s.*30 s"):
+    with pytest.raises(InvalidInput, match=r"31\.0 s.*30 s"):
         audio.decode(sound("wav", 31.0, 8_000), RATE)
 
 
@@ -89,13 +89,13 @@ def test_a_duration_that_lies_is_found_out_while_decoding() -> None:
     # STREAMINFO's 36 bits of total samples, set to one second
     data[21] = data[21] & 0xF0
     data[22:26] = (8_000).to_bytes(4, "big")
-    with pytest.raises(Validation, match="30 s"):
+    with pytest.raises(InvalidInput, match="30 s"):
         audio.decode(bytes(data), RATE)
 
 
 def test_what_holds_no_sound() -> None:
     for data in (b"\x00" * 1000, picture("png"), b"RIFF\x24\x00\x00\x00WAVEfmt "):
-        with pytest.raises(Validation):
+        with pytest.raises(InvalidInput):
             audio.decode(data, RATE)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import image, limits
 from kilonova.media.content import Detail
-from kilonova.wire.errors import Validation
 from tests.samples import encode
 
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -230,7 +230,7 @@ def test_more_than_300_megapixels_are_refused() -> None:
         b"RIFF" + struct.pack("<I", 22) + b"WEBP" + vp8x,
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""),
     ):
-        with pytest.raises(Validation, match="20000 x 20000 pixels; at most 300,000,000"):
+        with pytest.raises(InvalidInput, match="20000 x 20000 pixels; at most 300,000,000"):
             image.decode(data, Detail.STANDARD)
 
 
@@ -244,7 +244,7 @@ def test_decoders_share_half_of_the_machines_memory(cores: int, gigabytes: int, 
 
 def test_what_a_heic_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(Validation, match=r"kilonova\[heic\]"):
+    with pytest.raises(InvalidInput, match=r"kilonova\[heic\]"):
         image.decode(b"\0\0\0\x1cftypheic" + bytes(200), Detail.STANDARD)
 
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media.text import Decoded, decode, decoded, read
-from kilonova.wire.errors import Validation
 from tests import samples
 
 TEXTS = {
@@ -166,11 +166,13 @@ def _rubbish(size: int) -> bytes:
     ids=lambda data: f"{len(data)}",
 )
 def test_what_is_no_text_is_refused(data: bytes) -> None:
-    with pytest.raises(Validation, match=r"blob\.dat is no text in any encoding that is known\. If it is one, convert"):
+    with pytest.raises(
+        InvalidInput, match=r"blob\.dat is no text in any encoding that is known\. If it is one, convert"
+    ):
         read(data, "blob.dat")
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\xff\xfe"])
 def test_nothing_is_empty(data: bytes) -> None:
-    with pytest.raises(Validation, match="x is empty"):
+    with pytest.raises(InvalidInput, match="x is empty"):
         read(data, "x")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Detail
 from kilonova.media.document import opened, pages, words
 from kilonova.media.document import page as drawn
 from kilonova.stores.lexical import terms
-from kilonova.wire.errors import Validation
 from tests import samples
 from tests.media.pdfs import lines, mapped, paged
 
@@ -35,7 +35,7 @@ def test_pages_have_pixels_and_their_words(report: Path) -> None:
 
 def test_a_range_of_pages(report: Path) -> None:
     assert [page.text for page in pages(report, range(2, 3))] == ["Third page"]
-    with pytest.raises(Validation, match="has 3 pages; there is no page 4"):
+    with pytest.raises(InvalidInput, match="has 3 pages; there is no page 4"):
         list(pages(report, range(3, 4)))
 
 
@@ -43,7 +43,7 @@ def test_a_range_of_pages(report: Path) -> None:
 def test_what_is_no_pdf_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.pdf"
     path.write_bytes(data)
-    with pytest.raises(Validation, match=r"cannot be read as a PDF|cannot be rendered|has 0 pages"):
+    with pytest.raises(InvalidInput, match=r"cannot be read as a PDF|cannot be rendered|has 0 pages"):
         next(pages(path, range(1)))
 
 
@@ -59,7 +59,7 @@ def test_a_broken_page_costs_the_others_nothing(broken: bytes | None) -> None:
         assert len(document) == 3
         assert [drawn(document, number).text for number in (0, 2)] == ["first", "third"]
         if broken is None:
-            with pytest.raises(Validation, match=r"^Page 2 cannot be read: Failed to load page\.$"):
+            with pytest.raises(InvalidInput, match=r"^Page 2 cannot be read: Failed to load page\.$"):
                 drawn(document, 1)
             assert words(document, 1) == ""
 
@@ -143,6 +143,6 @@ def test_strange_sizes_are_a_pages_own_fault() -> None:
         with opened(io.BytesIO(data)) as document:
             try:
                 assert max(drawn(document, 0).pixels.shape) <= limits.DOCUMENT_SIDE
-            except Validation as error:
+            except InvalidInput as error:
                 assert "Page 1" in str(error)
             assert drawn(document, 1).text == "usual"

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import audio, decoder, image, sniff
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video, VideoPart
 from kilonova.media.segments import Segmenter
@@ -21,7 +22,6 @@ from kilonova.media.video import NoVideo
 from kilonova.search.files import Kind, kind_of
 from kilonova.search.listing import look
 from kilonova.search.skipped import ending
-from kilonova.wire.errors import Validation
 from tests import samples
 from tests.server.test_corrupt_media import mutate
 
@@ -194,9 +194,9 @@ def test_what_opens_other_files_is_no_medium(tmp_path: Path, name: str, before: 
     other = tmp_path / "other.mp4"
     other.write_bytes(samples.video("mp4"))
     data = before + PLAYLISTS[name].replace(b"{}", str(other).encode())
-    with pytest.raises(Validation, match=r"cannot be opened|no audio stream|cannot be decoded|holds no sound"):
+    with pytest.raises(InvalidInput, match=r"cannot be opened|no audio stream|cannot be decoded|holds no sound"):
         audio.decode(data, 32_000)
-    with pytest.raises(Validation):
+    with pytest.raises(InvalidInput):
         Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, 32_000)
 
 
@@ -220,6 +220,6 @@ def test_nothing_malformed_raises_anything_else(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(image, "_LARGE", chance.choice((1, 1 << 24)))
         try:
             decoded(modality, mutate(chance.choice(files), chance))
-        except Validation as refusal:
+        except InvalidInput as refusal:
             assert "object at 0x" not in str(refusal)
             assert not refusal.message.endswith("..")

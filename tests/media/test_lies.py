@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import audio, video
 from kilonova.media.content import Audio, Modality, Video, VideoPart
 from kilonova.media.segments import Segmenter
-from kilonova.wire.errors import Validation
 from tests import samples
 
 RATE = 32_000
@@ -46,13 +46,13 @@ def test_an_mp3_that_says_it_is_longer() -> None:
 def test_an_mp3_that_says_it_is_shorter() -> None:
     data = vbr((4.0, 128_000), (60.0, 32_000))
     assert said(data) < 30
-    with pytest.raises(Validation, match="InvokeModel takes 30 s"):
+    with pytest.raises(InvalidInput, match="InvokeModel takes 30 s"):
         audio.decode(data, RATE)
 
 
 def test_a_long_mp3_is_refused_with_what_it_really_lasts() -> None:
     data = vbr((4.0, 32_000), (36.0, 128_000))
-    with pytest.raises(Validation, match=r"lasts 40\.\d s; InvokeModel takes 30 s"):
+    with pytest.raises(InvalidInput, match=r"lasts 40\.\d s; InvokeModel takes 30 s"):
         audio.decode(data, RATE)
 
 
@@ -80,7 +80,7 @@ def test_a_film_that_says_it_is_longer(form: str, real: int, claimed: float) -> 
 def test_a_film_that_says_it_is_shorter() -> None:
     data = saying(samples.video("mkv", 34.0, size=(32, 32)), 3.0)
     for part in VideoPart:
-        with pytest.raises(Validation, match="30 s"):
+        with pytest.raises(InvalidInput, match="30 s"):
             video.decode(data, part, 1.0, RATE)
     assert ends(data, Modality.VIDEO)[-1] == pytest.approx(34.0, abs=0.15)
 
@@ -185,7 +185,7 @@ def test_samples_that_are_no_numbers_cost_themselves(strange: float, share: floa
 
 
 def test_a_film_of_sound_alone_is_not_a_film_for_invoke_model() -> None:
-    with pytest.raises(Validation, match="no video stream"):
+    with pytest.raises(InvalidInput, match="no video stream"):
         video.decode(samples.sound("m4a"), VideoPart.BOTH, 1.0, RATE)
     assert isinstance(video.decode(samples.sound("m4a"), VideoPart.ANY, 1.0, RATE), Audio)
 

@@ -13,8 +13,8 @@ import pytest
 from docx.enum.text import WD_BREAK
 from docx.oxml import OxmlElement
 
+from kilonova.errors import InvalidInput
 from kilonova.media import document, office
-from kilonova.wire.errors import Validation
 
 
 def word(path: Path, *, rendered: bool = False) -> Path:
@@ -92,12 +92,12 @@ def test_properties(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.docx", "a.pptx", "a.xlsx"])
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 nothing", b"words"])
 def test_broken_files_are_refused(name: str, data: bytes) -> None:
-    with pytest.raises(Validation, match=f"{name} cannot be read"):
+    with pytest.raises(InvalidInput, match=f"{name} cannot be read"):
         office.words(io.BytesIO(data), name)
     made = io.BytesIO()
     openpyxl.Workbook().save(made)
     if name != "a.xlsx":
-        with pytest.raises(Validation, match="cannot be read"):
+        with pytest.raises(InvalidInput, match="cannot be read"):
             office.words(made, name)
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import decoder, pool
 from kilonova.media.content import Audio, Encoded, Image, Modality
 from kilonova.media.pool import DecodePool
-from kilonova.wire.errors import Validation
 from tests import samples
 
 PICTURE = Encoded(Modality.IMAGE, samples.picture("jpeg"), "jpeg")
@@ -73,7 +73,7 @@ def test_one_bad_decode_is_its_own_error_only(order: bytes, said: str) -> None:
             results = await asyncio.gather(
                 decoders.decode(bad), *(decoders.decode(PICTURE) for _ in range(6)), return_exceptions=True
             )
-            assert isinstance(results[0], Validation)
+            assert isinstance(results[0], InvalidInput)
             assert said in str(results[0])
             assert all(isinstance(one, Image) for one in results[1:])
             assert isinstance(await decoders.decode(PICTURE), Image)

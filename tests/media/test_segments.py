@@ -7,10 +7,10 @@ import io
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import video
 from kilonova.media.content import Modality, VideoPart
 from kilonova.media.segments import Piece, Segmenter
-from kilonova.wire.errors import Validation
 from tests import samples
 
 RATE, FPS = 32_000, 1.0
@@ -141,17 +141,17 @@ def test_a_film_cut_short_is_used_as_far_as_it_goes() -> None:
     ],
 )
 def test_refusals(data: bytes, modality: Modality, said: str) -> None:
-    with pytest.raises(Validation, match=said):
+    with pytest.raises(InvalidInput, match=said):
         Segmenter(io.BytesIO(data), modality, 5.0, FPS, RATE).piece(0)
 
 
 def test_too_many_segments_are_refused_before_anything_is_decoded() -> None:
-    with pytest.raises(Validation, match="1,500 segments of 1 s; at most 1,434"):
+    with pytest.raises(InvalidInput, match="1,500 segments of 1 s; at most 1,434"):
         Segmenter(io.BytesIO(_silence(1500.0)), Modality.AUDIO, 1.0, FPS, RATE)
 
 
 def test_more_than_two_hours_are_refused() -> None:
-    with pytest.raises(Validation, match="over 2 hours"):
+    with pytest.raises(InvalidInput, match="over 2 hours"):
         Segmenter(io.BytesIO(_silence(7300.0)), Modality.AUDIO, 30.0, FPS, RATE)
 
 

@@ -1,9 +1,9 @@
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media import decoder
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video
 from kilonova.media.sniff import format_of_name, modality_of_name, sniff
-from kilonova.wire.errors import Validation
 from tests import samples
 
 
@@ -29,9 +29,9 @@ def test_a_lying_name_does_no_harm_within_the_modality() -> None:
 
 
 def test_bytes_of_another_modality_are_named() -> None:
-    with pytest.raises(Validation, match=r"no audio.*found: png.*called mp3"):
+    with pytest.raises(InvalidInput, match=r"no audio.*found: png.*called mp3"):
         decoder.decode(Encoded(Modality.AUDIO, samples.picture("png"), "mp3"), 32_000, 1.0)
-    with pytest.raises(Validation, match=r"no image.*found: wav"):
+    with pytest.raises(InvalidInput, match=r"no image.*found: wav"):
         decoder.decode(Encoded(Modality.IMAGE, samples.sound("wav"), "png"), 32_000, 1.0)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media.subtitles import BadSubtitles, Cue, read
-from kilonova.wire.errors import Validation
 
 SRT = "1\n00:00:01,000 --> 00:00:03,500\n<i>{}</i>\n\n2\n00:00:04,000 --> 00:00:05,000\n{}\n"
 VTT = "WEBVTT\n\n00:00:01.000 --> 00:00:03.500\n<i>{}</i>\n\n00:00:04.000 --> 00:00:05.000\n{}\n"
@@ -54,7 +54,7 @@ def test_what_is_none(data: bytes) -> None:
     try:
         assert read(data, "film.srt") == []
     except BadSubtitles as error:
-        assert isinstance(error, Validation)
+        assert isinstance(error, InvalidInput)
         assert "film.srt" in error.message
         assert not error.message.endswith("..")
     with pytest.raises(BadSubtitles, match="film"):

@@ -9,8 +9,8 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kilonova.errors import InvalidInput
 from kilonova.media.text import Segment, decode, decoded, segments, worth_reading
-from kilonova.wire.errors import Validation
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody was surprised. " * 100
 CHINESE = "今天天气很好，我们一起去公园散步。他说：“明天再来！”然后大家回家吃晚饭。" * 100
@@ -76,7 +76,7 @@ def test_decoding_piece_by_piece_is_decoding_whole() -> None:
 
 
 def test_nothing_is_no_text() -> None:
-    with pytest.raises(Validation, match="empty"):
+    with pytest.raises(InvalidInput, match="empty"):
         list(decoded([], "x"))
 
 

@@ -13,12 +13,12 @@ import pytest
 from kilonova.cli.inputs import read_file
 from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import DIMENSIONS, cut
+from kilonova.errors import InvalidInput
 from kilonova.media import decoder
 from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Validation
 from tests import samples
 
 TEXTS = (
@@ -118,7 +118,7 @@ class ModelSuite:
                 await engine.ready()
                 for modality, files in FILES.items():
                     if modality not in model.card.modalities:
-                        with pytest.raises(Validation, match=f"cannot embed {modality}"):
+                        with pytest.raises(InvalidInput, match=f"cannot embed {modality}"):
                             await engine.embed(Encoded(modality, files[0]), Purpose.GENERIC_INDEX, 256)
 
         asyncio.run(run())
@@ -128,7 +128,7 @@ class ModelSuite:
             pytest.skip("the model embeds no text")
         limit = model.card.max_tokens
         words = "".join(f"词{index} word{index} " for index in range(limit // 2))
-        with pytest.raises(Validation, match=f"{limit}"):
+        with pytest.raises(InvalidInput, match=f"{limit}"):
             model.prepare(Text(words, Truncation.NONE), Purpose.GENERIC_INDEX)
         end = model.prepare(Text(words, Truncation.END), Purpose.GENERIC_INDEX)
         start = model.prepare(Text(words, Truncation.START), Purpose.GENERIC_INDEX)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from kilonova.engine.engine import Engine
+from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, Unavailable
 from kilonova.media import decoder
 from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation, VideoPart
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import AccessDenied, KilonovaError, Unavailable, Validation
 from tests import samples
 from tests.servers import API_KEY, NOVA, Kilonova
 
@@ -54,7 +54,7 @@ def test_texts_of_an_openai_server(openai: str) -> None:
     texts = [Text("日落海滩"), Text("a dog"), Text("日落海滩")]
     found = embedded(model, *texts)
     assert np.allclose(found, embedded(registry.load("fake"), *texts), atol=1e-5)
-    with pytest.raises(Validation, match="keep the end"):
+    with pytest.raises(InvalidInput, match="keep the end"):
         model.prepare(Text("x", Truncation.START), Purpose.GENERIC_INDEX)
 
 
@@ -90,7 +90,7 @@ def test_through_an_engine(bedrock: str) -> None:
             answers = await asyncio.gather(
                 *(engine.embed(one, Purpose.GENERIC_INDEX, 256) for one in broken), return_exceptions=True
             )
-            assert isinstance(answers[0], Validation)
+            assert isinstance(answers[0], InvalidInput)
             assert not isinstance(answers[1], BaseException)
 
     asyncio.run(run())
@@ -153,7 +153,7 @@ def test_a_busy_server_is_asked_again(moody: list[Moody]) -> None:
     assert model.embed([model.prepare(one, Purpose.GENERIC_INDEX) for one in contents]).tolist() == [[1, 0], [1, 1]]
 
 
-@pytest.mark.parametrize(("status", "kind", "asked"), [(400, Validation, 1), (500, Unavailable, 5)])
+@pytest.mark.parametrize(("status", "kind", "asked"), [(400, InvalidInput, 1), (500, Unavailable, 5)])
 def test_a_server_that_refuses(moody: list[Moody], status: int, kind: type[KilonovaError], asked: int) -> None:
     server = Moody(*[status] * 5)
     moody.append(server)
@@ -163,7 +163,7 @@ def test_a_server_that_refuses(moody: list[Moody], status: int, kind: type[Kilon
 
 
 def test_names_and_servers_that_are_none() -> None:
-    with pytest.raises(Validation, match="names no model"):
+    with pytest.raises(InvalidInput, match="names no model"):
         registry.card("openai+http://127.0.0.1:9/v1")
     with pytest.raises(Unavailable, match="cannot be reached"):
         registry.card("openai+http://127.0.0.1:9/v1#x")

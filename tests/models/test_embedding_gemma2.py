@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput, Unavailable
 from kilonova.media.content import Audio, Content, Image, Modality, Text, Video
 from kilonova.models import cards, registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Unavailable, Validation
 from tests.models.suite import ModelSuite
 from tests.models.tiny import gemma, torch
 
@@ -93,7 +93,7 @@ class TestGemma(ModelSuite):
     def test_the_shortest_and_the_longest_sounds(self, model: Any) -> None:
         for samples in (1, 100, 500):
             assert np.isfinite(self.one(model, Audio(np.ones(samples, np.float32) * 0.1, 16_000))).all()
-        with pytest.raises(Validation, match="cannot read this"):  # this small one reads 512 tokens
+        with pytest.raises(InvalidInput, match="cannot read this"):  # this small one reads 512 tokens
             model.prepare(Audio(np.zeros(16_000 * 30, np.float32), 16_000), Purpose.GENERIC_INDEX)
 
     def test_towers_nobody_asked_for_are_not_loaded(self, model: Any) -> None:
@@ -124,5 +124,5 @@ def test_the_known_model_must_be_pulled(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_a_model_does_not_embed_cannot_be_asked_for() -> None:
-    with pytest.raises(Validation, match="does not embed audio"):
+    with pytest.raises(InvalidInput, match="does not embed audio"):
         registry.card("qwen3-vl-embedding-2b:text,audio")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from kilonova.engine.gpus import assigned
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import int8, registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Validation
 from tests.models.suite import TEXTS, ModelSuite
 from tests.models.tiny import bert, clip, gemma, onnx_bert, torch
 
@@ -62,5 +62,5 @@ def test_a_layer() -> None:
 
 @pytest.mark.parametrize("name", ["kilonova-mini", f"{onnx_bert()}/onnx/model.onnx"])
 def test_models_without_such_a_form(name: str) -> None:
-    with pytest.raises(Validation, match="no form in 8 bits"):
+    with pytest.raises(InvalidInput, match="no form in 8 bits"):
         registry.card(f"{name}:int8")

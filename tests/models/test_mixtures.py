@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from kilonova.engine.engine import Engine
+from kilonova.errors import InvalidInput
 from kilonova.media import decoder
 from kilonova.media.content import Content, Encoded, Image, Mixed, Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Validation
 from tests import samples
 from tests.models.tiny import bert, gemma, qwen, torch
 from tests.servers import API_KEY, Kilonova
@@ -81,11 +81,11 @@ def test_what_cannot_be_read_together_is_refused_alone() -> None:
             forged = engine.embed(Mixed((Text("<|image|>"), picture)), INDEX, 256)
             words = engine.embed(Text("<|image|> 日落"), INDEX, 256)
             found = await asyncio.gather(good, long, forged, words, return_exceptions=True)
-            assert [isinstance(one, Validation) for one in found] == [False, True, True, False], found
+            assert [isinstance(one, InvalidInput) for one in found] == [False, True, True, False], found
             assert found[0].tokens > 50  # type: ignore[union-attr]
         async with Engine(bert()) as engine:
             await engine.ready()
-            with pytest.raises(Validation, match="one kind of content at a time"):
+            with pytest.raises(InvalidInput, match="one kind of content at a time"):
                 await engine.embed(Mixed((Text("日落"), Image(np.zeros((9, 9, 3), np.uint8)))), INDEX, 256)
 
     asyncio.run(run())

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Validation
 from tests.models.suite import TEXTS, ModelSuite
 from tests.models.tiny import bert, onnx_bert, torch
 
@@ -69,12 +69,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_several_files() -> None:
-    with pytest.raises(Validation, match=r"several ONNX files: onnx/model.onnx, onnx/model_int8.onnx.*--model"):
+    with pytest.raises(InvalidInput, match=r"several ONNX files: onnx/model.onnx, onnx/model_int8.onnx.*--model"):
         registry.card(onnx_bert())
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(Validation, match="no file"):
+    with pytest.raises(InvalidInput, match="no file"):
         registry.card(str(tmp_path / "model.onnx"))
 
 
@@ -114,7 +114,7 @@ def test_refused(folder: Path, file: str, change: dict[str, object] | None, matc
         (folder / file).unlink()
     else:
         (folder / file).write_text(json.dumps({"embedding_dimension": 32, **change}))
-    with pytest.raises(Validation, match=match):
+    with pytest.raises(InvalidInput, match=match):
         registry.load(str(folder))
 
 
@@ -124,14 +124,14 @@ def test_layers_that_are_not_in_the_file(folder: Path) -> None:
     (folder / "3_Dense").mkdir()
     (folder / "3_Dense/config.json").write_text('{"out_features": 24}')
     (folder / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(Validation, match="Dense behind its transformer"):
+    with pytest.raises(InvalidInput, match="Dense behind its transformer"):
         registry.load(str(folder))
 
 
 def test_no_pooling(folder: Path) -> None:
     modules = [one for one in json.loads((folder / "modules.json").read_text()) if "Pooling" not in one["type"]]
     (folder / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(Validation, match="no pooling"):
+    with pytest.raises(InvalidInput, match="no pooling"):
         registry.load(str(folder))
 
 
@@ -146,7 +146,7 @@ def test_files_of_other_shapes(folder: Path, side: str) -> None:
         for place, name in enumerate(names):
             names[place] = new if name == old else name
     onnx.save(graph, folder / "onnx/model.onnx")
-    with pytest.raises(Validation, match=new):
+    with pytest.raises(InvalidInput, match=new):
         registry.load(str(folder))
 
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Audio, Content, Image, Modality, Text, Video
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import Validation
 from tests.models.suite import ModelSuite
 from tests.models.tiny import qwen, torch
 
@@ -72,7 +72,7 @@ class TestQwen(ModelSuite):
 
     def test_a_shape_that_it_cannot_read_is_refused_alone(self, model: Any) -> None:
         for odd in (Image(np.zeros((3, 900, 3), np.uint8)), Video(np.zeros((2, 900, 3, 3), np.uint8), np.arange(2.0))):
-            with pytest.raises(Validation, match="aspect ratio"):
+            with pytest.raises(InvalidInput, match="aspect ratio"):
                 model.prepare(odd, Purpose.GENERIC_INDEX)
         assert np.isfinite(self.one(model, Image(np.zeros((9, 900, 3), np.uint8)))).all()
 
@@ -90,5 +90,5 @@ def test_a_model_that_talks_is_refused(tmp_path: Path) -> None:
     shutil.copy(f"{qwen()}/config.json", tmp_path)
     shutil.copy(f"{qwen()}/model.safetensors", tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "qwen3_vl"
-    with pytest.raises(Validation, match="nothing says how its vectors are made"):
+    with pytest.raises(InvalidInput, match="nothing says how its vectors are made"):
         registry.card(str(tmp_path))

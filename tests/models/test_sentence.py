@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Image, Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import NotFound, Validation
 from tests.models.suite import TEXTS, ModelSuite
 from tests.models.tiny import bert, clip, sentence_transformers, torch
 from tests.servers import BIN
@@ -77,13 +77,13 @@ class TestPictures(ModelSuite):
 
 
 def test_what_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(Validation, match="no model in"):
+    with pytest.raises(InvalidInput, match="no model in"):
         registry.card(str(tmp_path))
     with pytest.raises(NotFound, match="any folder with one"):
         registry.card("nothing")
     (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": 8}')
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(Validation, match="Pickles"):
+    with pytest.raises(InvalidInput, match="Pickles"):
         registry.card(str(tmp_path))
 
 

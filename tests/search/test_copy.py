@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.search.copy import copy
 from kilonova.stores import registry
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Metric, Point, VectorStore
-from kilonova.stores.qdrant import QdrantEdge
-from kilonova.wire.errors import KilonovaError, NotFound, Unavailable, Validation
 from tests.servers import BIN, clean_environment
 
 
@@ -92,5 +92,5 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("address", ["", "faiss", "faiss:", "http://x", "qdrant:", "FAISS:/x"])
 def test_no_addresses(address: str) -> None:
-    with pytest.raises(Validation, match="no address"):
+    with pytest.raises(InvalidInput, match="no address"):
         registry.opened(address)

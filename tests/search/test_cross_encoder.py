@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.search.rerank import CrossEncoder
-from kilonova.wire.errors import Validation
 from tests.models.tiny import torch, transformers
 
 pytestmark = pytest.mark.models
@@ -40,7 +40,7 @@ def test_scores_are_those_of_the_model(tmp_path: Path) -> None:
     config.num_labels = 3
     transformers.BertForSequenceClassification(config).save_pretrained(tmp_path / "three")
     tokenizer.save_pretrained(tmp_path / "three")
-    with pytest.raises(Validation, match="has 3 scores"):
+    with pytest.raises(InvalidInput, match="has 3 scores"):
         CrossEncoder(str(tmp_path / "three"))
-    with pytest.raises(Validation, match="cannot be loaded"):
+    with pytest.raises(InvalidInput, match="cannot be loaded"):
         CrossEncoder(str(tmp_path / "nothing"))

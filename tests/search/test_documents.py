@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from kilonova._process.parent import ChildDied
+from kilonova.errors import Unavailable
 from kilonova.media import office
-from kilonova.models.mini.page import PageReader
+from kilonova.media.ocr import PageReader
 from kilonova.search import items, local, reader
 from kilonova.search.files import Kind
 from kilonova.search.scratch import Scratch
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Unavailable
 from tests.media.offices import document
 from tests.media.pdfs import lines, mapped, paged
 from tests.media.test_document import WIDGET, form

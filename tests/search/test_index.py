@@ -17,8 +17,8 @@ import PIL.ImageFont
 import pptx
 import pytest
 
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Point
-from kilonova.stores.qdrant import QdrantEdge
 from tests import samples
 from tests.servers import BIN, S3, clean_environment
 

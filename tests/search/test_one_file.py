@@ -14,12 +14,12 @@ import PIL.TiffImagePlugin
 import pytest
 
 from kilonova.engine.engine import Engine
+from kilonova.errors import InvalidInput
 from kilonova.search import beside, indexed, ingest, reader
 from kilonova.search.listing import look, resolve
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
-from kilonova.stores.qdrant import QdrantEdge
-from kilonova.wire.errors import Validation
+from kilonova.stores.backends.edge import QdrantEdge
 from tests import samples
 from tests.search.indexing import brought, known
 from tests.servers import BIN, clean_environment
@@ -206,7 +206,7 @@ def test_what_a_store_refuses_is_not_forgotten(tmp_path: Path, folder: Path, mon
     (folder / "a.txt").write_text("changed")
 
     def refuse_all(*_: object) -> None:
-        raise Validation("The payload is refused.")
+        raise InvalidInput("The payload is refused.")
 
     monkeypatch.setattr(QdrantEdge, "upsert", refuse_all)
     tally = brought(tmp_path, folder)
@@ -295,7 +295,7 @@ def test_what_a_part_of_a_model_cannot_embed_is_not_forgotten(
     (folder / "a.txt").write_text("changed")
 
     def refuse_all(*_: object) -> None:
-        raise Validation("The part of the model that is loaded embeds no texts.")
+        raise InvalidInput("The part of the model that is loaded embeds no texts.")
 
     monkeypatch.setattr(Engine, "require", refuse_all)
     tally = brought(tmp_path, folder)

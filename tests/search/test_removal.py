@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from kilonova.errors import InvalidInput, Unavailable
 from kilonova.search import listing, local
 from kilonova.search.items import Settings
 from kilonova.search.listing import look, resolve
-from kilonova.wire.errors import Unavailable, Validation
 from tests.search.indexing import brought, known
 from tests.servers import BIN, S3, clean_environment
 
@@ -277,5 +277,5 @@ def test_watching_goes_on_when_a_root_goes_away(tmp_path: Path, folder: Path) ->
 def test_nothing_is_made_for_paths_that_are_not_there(tmp_path: Path) -> None:
     found = look(resolve([str(tmp_path / "nowhere")]))
     assert found.missing == {str(tmp_path / "nowhere")}
-    with pytest.raises(Validation, match="There is no"):
+    with pytest.raises(InvalidInput, match="There is no"):
         asyncio.run(local.page(str(tmp_path / "nowhere.pdf"), 1))

@@ -12,8 +12,8 @@ from kilonova.engine.engine import Engine
 from kilonova.media.content import Text
 from kilonova.search.query import Hit, Mode, Query, Searcher
 from kilonova.search.rerank import reordered
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Point
-from kilonova.stores.qdrant import QdrantEdge
 
 
 def test_what_has_no_score_keeps_its_place() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.search.query import Hit
 from kilonova.search.vote import vote
-from kilonova.wire.errors import Validation
 from tests.search.test_index import index, kilonova
 
 
@@ -32,7 +32,7 @@ def test_lists_of_labels_and_nobody_to_ask() -> None:
         "a": pytest.approx(2 / 3),
         "b": pytest.approx(1 / 3),
     }
-    with pytest.raises(Validation, match="No indexed file has a label"):
+    with pytest.raises(InvalidInput, match="No indexed file has a label"):
         vote([], "label")
 
 

@@ -15,11 +15,11 @@ import httpx
 import psutil
 import pytest
 
+from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
 from kilonova.server import app as application
 from kilonova.server.app import Settings, create_app
 from kilonova.server.operation import Answer, Call
-from kilonova.wire.credential import Credential
 from tests.server.raw import connect, everything, loaded, push
 from tests.servers import ACCESS_KEY, API_KEY, NOVA, SECRET_KEY, Kilonova, invoke
 

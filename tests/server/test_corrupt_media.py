@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
 from kilonova.media.content import Modality
 from kilonova.server.app import Settings, create_app
-from kilonova.wire.credential import Credential
 from tests import samples
 from tests.servers import NOVA
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.server import identity
-from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.credentials import configured as identity
+from kilonova.errors import InvalidInput, KilonovaError
 
 
 @pytest.fixture(autouse=True)
@@ -68,15 +68,15 @@ def test_environment_and_file_add_up(home: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_broken_file(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "credentials.toml"
     file.write_text(text)
-    with pytest.raises(Validation, match=said) as caught:
+    with pytest.raises(InvalidInput, match=said) as caught:
         identity.load("127.0.0.1", file)
     assert "topsecret" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_broken_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Validation, match="cannot be read"):
+    with pytest.raises(InvalidInput, match="cannot be read"):
         identity.load("127.0.0.1", tmp_path / "none.toml")
     monkeypatch.setenv("KILONOVA_CREDENTIALS", "AKIDA:secret,justasecret")
-    with pytest.raises(Validation, match="Entry 2") as caught:
+    with pytest.raises(InvalidInput, match="Entry 2") as caught:
         identity.load("127.0.0.1")
     assert "justasecret" not in str(caught.value)

@@ -22,9 +22,9 @@ import PIL.Image
 import psutil
 import pytest
 
+from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
 from kilonova.server.app import Settings, create_app
-from kilonova.wire.credential import Credential
 from tests.samples import encode
 from tests.servers import API_KEY, NOVA, SECRET_KEY, Kilonova, invoke
 

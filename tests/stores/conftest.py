@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.client.remote import Remote
+from kilonova.credentials.credential import Credential
 from kilonova.storage.local import free_port
 from kilonova.stores import registry
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import VectorStore
-from kilonova.stores.qdrant import QdrantEdge
-from kilonova.stores.remote import Remote
-from kilonova.wire.credential import Credential
 from tests.servers import API_KEY, BIN, Kilonova
 from tests.stores.opensearch_server import OpensearchServer
 from tests.stores.s3vectors_server import S3VectorsServer
@@ -42,7 +42,7 @@ def _qdrant(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
     """The client's own in-memory stand-in for a server (no server can be had from the registries)."""
     import qdrant_client
 
-    from kilonova.stores.qdrant_server import QdrantServer
+    from kilonova.stores.backends.qdrant import QdrantServer
 
     return QdrantServer(qdrant_client.QdrantClient(":memory:"))
 

@@ -1,4 +1,4 @@
-"""What OpenSearch answers to the requests that ``stores.opensearch`` makes.
+"""What OpenSearch answers to the requests that ``stores.backends.opensearch`` makes.
 
 No OpenSearch can be had from the registries, so this stands in for it: it takes these requests of its REST API as the
 documentation has them, with scores as documented, and refuses anything else with 400, as a cluster does.

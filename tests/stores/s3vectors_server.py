@@ -1,4 +1,4 @@
-"""What Amazon S3 Vectors answers to the requests that ``stores.s3vectors`` makes.
+"""What Amazon S3 Vectors answers to the requests that ``stores.backends.s3vectors`` makes.
 
 Stands in for the service: boto3 checks the requests against Amazon's own model and sends them here. Limits are those
 that the model or the user guide states; BM25 and filters are as the guide describes them.

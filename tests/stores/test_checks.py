@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.stores.base import Collection, Point, VectorStore
 from kilonova.stores.checks import check_payload
-from kilonova.stores.filter import parse
-from kilonova.wire.errors import Validation
+from kilonova.stores.filters.tree import parse
 
 DEEPEST = 32
 ONES = np.ones(4, np.float32)
@@ -48,7 +48,7 @@ def notes(store: VectorStore) -> VectorStore:
 
 def test_what_cannot_be_read_back_is_refused(notes: VectorStore) -> None:
     for name, (value, reason) in POISON.items():
-        with pytest.raises(Validation, match=reason):
+        with pytest.raises(InvalidInput, match=reason):
             notes.upsert("笔记", [Point("also good", ONES), Point("bad", ONES, {"field": value})])
         assert notes.count("笔记") == 1, name
     odd = [
@@ -57,9 +57,9 @@ def test_what_cannot_be_read_back_is_refused(notes: VectorStore) -> None:
         Point("a", ONES * np.float32("nan")), Point("a", ONES * np.float32("inf")),
     ]  # fmt: skip
     for point in odd:
-        with pytest.raises(Validation):
+        with pytest.raises(InvalidInput):
             notes.upsert("笔记", [point])
-    with pytest.raises(Validation, match="not finite"):
+    with pytest.raises(InvalidInput, match="not finite"):
         notes.nearest("笔记", ONES * np.float32("nan"), 1)
     (good,) = notes.scroll("笔记")
     assert (good.id, good.payload, good.text) == ("good", {"year": 2020}, "灯塔 lighthouse")
@@ -104,7 +104,7 @@ def test_what_is_odd_comes_back(notes: VectorStore) -> None:
 def test_filters_are_answered_or_refused(notes: VectorStore, where: str) -> None:
     try:
         found = notes.count("笔记", parse(where))
-    except Validation as refusal:
+    except InvalidInput as refusal:
         assert str(refusal)
     else:
         assert found in (0, 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kilonova.stores.filter import And, Compare, Exists, In, Not, Or, matches, parse, written
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
+from kilonova.stores.filters.tree import And, Compare, Exists, In, Not, Or, matches, parse, written
 
 
 def test_and_binds_closer_than_or() -> None:
@@ -59,7 +59,7 @@ def test_conditions(text: str, right: object) -> None:
     ],
 )
 def test_what_is_wrong_is_said(text: str, said: str) -> None:
-    with pytest.raises(Validation, match=said):
+    with pytest.raises(InvalidInput, match=said):
         parse(text)
 
 

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.stores import registry
 from kilonova.stores.base import Collection, Point
 from kilonova.stores.folders import MAX_OPEN, FolderStore
-from kilonova.wire.errors import KilonovaError, NotFound, Unavailable, Validation
 
 ONES = np.ones(4, np.float32)
 
@@ -93,7 +93,7 @@ def test_damage_stays_in_its_collection(reopen: Reopen, tmp_path: Path, damage: 
             "Update Kilonova" in store.faults()["damaged"] or "kilonova collections drop" in store.faults()["damaged"]
         )
     for _ in range(2):
-        with pytest.raises((Unavailable, Validation), match="damaged"):
+        with pytest.raises((Unavailable, InvalidInput), match="damaged"):
             store.count("damaged")
     with pytest.raises(KilonovaError):
         store.upsert("damaged", [Point("b", ONES)])

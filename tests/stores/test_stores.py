@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kilonova.errors import InvalidInput, NotFound
 from kilonova.stores.base import Collection, Metric, Point, VectorStore
-from kilonova.stores.filter import parse
-from kilonova.wire.errors import NotFound, Validation
+from kilonova.stores.filters.tree import parse
 
 RNG = np.random.default_rng(5)
 SIZE = 16
@@ -44,7 +44,7 @@ def test_collections(store: VectorStore) -> None:
     for one in made:
         store.create(one)
     assert store.collections() == made
-    with pytest.raises(Validation, match="already"):
+    with pytest.raises(InvalidInput, match="already"):
         store.create(made[0])
     store.drop("b-2")
     assert store.collections() == made[1:]
@@ -58,7 +58,7 @@ def test_collections(store: VectorStore) -> None:
 
 @pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "x" * 65, "𠮷" * 64, "caf\udce9"])
 def test_names_that_are_none(store: VectorStore, name: str) -> None:
-    with pytest.raises(Validation, match="no name"):
+    with pytest.raises(InvalidInput, match="no name"):
         store.create(Collection(name, "fake", SIZE))
     with pytest.raises(NotFound):
         store.count(name)
@@ -94,9 +94,9 @@ def test_delete(filled: VectorStore) -> None:
 
 
 def test_wrong_lengths(filled: VectorStore) -> None:
-    with pytest.raises(Validation, match="vectors of 16"):
+    with pytest.raises(InvalidInput, match="vectors of 16"):
         filled.upsert("照片", [Point("x", np.ones(4, np.float32))])
-    with pytest.raises(Validation, match="vector of 4 numbers"):
+    with pytest.raises(InvalidInput, match="vector of 4 numbers"):
         filled.nearest("照片", np.ones(4, np.float32), 1)
     assert filled.count("照片") == 4
 
@@ -105,7 +105,7 @@ def test_wrong_lengths(filled: VectorStore) -> None:
 def test_nearest_as_numpy_says(store: VectorStore, metric: Metric) -> None:
     vectors = RNG.normal(size=(300, SIZE)).astype(np.float32)
     if metric not in store.metrics:
-        with pytest.raises(Validation, match="dot product"):
+        with pytest.raises(InvalidInput, match="dot product"):
             store.create(Collection("many", "fake", SIZE, metric))
         return
     store.create(Collection("many", "fake", SIZE, metric))

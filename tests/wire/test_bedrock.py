@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from kilonova.errors import InvalidInput, NotFound
 from kilonova.models import registry
 from kilonova.wire import bedrock
-from kilonova.wire.errors import NotFound, Validation
 
 NOVA = registry.NOVA_IDS[0]
 KNOWN = [*registry.NOVA_IDS, "fake"]
@@ -33,12 +33,12 @@ def test_ids_and_arns(model: str, region: str) -> None:
     ],
 )
 def test_no_identifier(given: str) -> None:
-    with pytest.raises(Validation, match="identifier is invalid"):
+    with pytest.raises(InvalidInput, match="identifier is invalid"):
         bedrock.parse_model_id(given, "us-east-1", KNOWN)
 
 
 def test_another_region() -> None:
-    with pytest.raises(Validation, match=r"eu-west-1.*us-east-1"):
+    with pytest.raises(InvalidInput, match=r"eu-west-1.*us-east-1"):
         bedrock.parse_model_id(f"arn:aws:bedrock:eu-west-1::foundation-model/{NOVA}", "us-east-1", KNOWN)
 
 
@@ -61,5 +61,5 @@ def test_filters() -> None:
     assert ids(("byCustomizationType", "FINE_TUNING")) == []
     assert ids(("byProvider", "Amazon")) == []
     for wrong in (("byOutputModality", "SMELL"), ("byColour", "red")):
-        with pytest.raises(Validation):
+        with pytest.raises(InvalidInput):
             ids(wrong)

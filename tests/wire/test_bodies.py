@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from kilonova.errors import InvalidInput
 from kilonova.wire import async_invoke, nova, openai, search
-from kilonova.wire.errors import Validation
 
 
 def many(value: bytes, count: int) -> bytes:
@@ -60,7 +60,7 @@ FLOODS: list[tuple[Callable[[bytes], Any], bytes]] = [
 @pytest.mark.parametrize(("parse", "body"), FLOODS, ids=[f"{parse.__name__}-{body[:30]!r}" for parse, body in FLOODS])
 def test_floods_are_refused_at_once(parse: Callable[[bytes], Any], body: bytes) -> None:
     begin = time.process_time()
-    with pytest.raises(Validation) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         parse(body)
     assert time.process_time() - begin < 1.0  # they took from 14 to 88 s
     assert len(str(refusal.value)) < 1_000
@@ -89,7 +89,7 @@ def test_the_longest_valid_bodies_pass() -> None:
 
 @pytest.mark.parametrize("padding", ["AAA=" + "AAAA" * 400_000, "A" * 1_048_577, "AAAA" * 400_000 + "é", "=AAA"])
 def test_long_base64_that_is_wrong(padding: str) -> None:
-    with pytest.raises(Validation, match="base64"):
+    with pytest.raises(InvalidInput, match="base64"):
         nova.parse_single(single(f'"image": {{"format": "png", "source": {{"bytes": "{padding}"}}}}'))
 
 
@@ -113,7 +113,7 @@ def test_long_base64_that_is_wrong(padding: str) -> None:
     ],
 )
 def test_wrong_searches_name_the_parameter(body: str, message: str) -> None:
-    with pytest.raises(Validation) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         searching(body.encode())
     assert message in str(refusal.value)
 
@@ -124,7 +124,7 @@ def test_what_is_null_counts_as_left_out() -> None:
     request = {"model": "m", "input": "a", "encoding_format": None, "dimensions": None, "user": None}
     body = json.dumps({**request, "embeddingPurpose": None}).encode()
     assert openai.parse_embeddings(body) == openai.parse_embeddings(b'{"model": "m", "input": "a"}')
-    with pytest.raises(Validation, match="expected text, image, audio or video"):
+    with pytest.raises(InvalidInput, match="expected text, image, audio or video"):
         openai.parse_embeddings(b'{"model": "m", "input": {"text": null}}')
     point = upserting(b'{"points": [{"id": "a", "vector": "", "payload": null, "text": null}]}').points[0]
     assert (point.payload, point.text) == (None, None)
@@ -137,5 +137,5 @@ def test_wrong_lists_of_jobs() -> None:
         [("nextToken", "bnVsbA")],
         [("nextToken", "W1tbXV1d")],
     ):
-        with pytest.raises(Validation):
+        with pytest.raises(InvalidInput):
             async_invoke.parse_list(query)

@@ -4,7 +4,8 @@ import botocore.loaders
 import httpx
 import pytest
 
-from kilonova.wire import bedrock, errors, openai
+from kilonova import errors
+from kilonova.wire import bedrock, openai
 
 
 def test_the_table_is_botocores() -> None:
@@ -31,5 +32,5 @@ def test_every_error_renders_at_every_edge(name: str) -> None:
 def test_an_error_survives_the_way_between_processes() -> None:
     import pickle
 
-    error = pickle.loads(pickle.dumps(errors.Validation("message", "hint")))
+    error = pickle.loads(pickle.dumps(errors.InvalidInput("message", "hint")))
     assert (error.message, error.hint, error.status) == ("message", "hint", 400)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kilonova.errors import InvalidInput
 from kilonova.models.card import Purpose
 from kilonova.wire import nova
-from kilonova.wire.errors import Validation
 
 TAIL = ", please reformat your input and try again."
 BYTES = {"bytes": base64.b64encode(b"data").decode()}
@@ -28,7 +28,7 @@ def parse(value: object) -> nova.SingleEmbeddingParams:
 
 
 def complaint(value: object) -> str:
-    with pytest.raises(Validation) as caught:
+    with pytest.raises(InvalidInput) as caught:
         parse(value)
     message = str(caught.value)
     assert message.startswith("Malformed input request: ")
@@ -146,7 +146,7 @@ def test_no_account(owner: str) -> None:
     "body", [b"", b"{", b"\xff\xfe", b'{"a": "\\ud800"}', b"[" * 100_000, b"null", b"NaN", b"1e999999"]
 )
 def test_no_json(body: bytes) -> None:
-    with pytest.raises(Validation):
+    with pytest.raises(InvalidInput):
         nova.parse_single(body)
 
 
@@ -197,7 +197,7 @@ requests = st.fixed_dictionaries(
 def test_any_json_is_taken_or_refused_in_bedrocks_words(value: object) -> None:
     try:
         found = parse(value)
-    except Validation as error:
+    except InvalidInput as error:
         assert str(error).startswith("Malformed input request: ")
         assert "#" in str(error) or "surrogate" in str(error)
     else:
@@ -207,5 +207,5 @@ def test_any_json_is_taken_or_refused_in_bedrocks_words(value: object) -> None:
 @given(st.binary(max_size=200))
 @settings(max_examples=500, deadline=None)
 def test_any_bytes_are_refused(body: bytes) -> None:
-    with pytest.raises(Validation):
+    with pytest.raises(InvalidInput):
         nova.parse_single(body)

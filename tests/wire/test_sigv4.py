@@ -6,8 +6,8 @@ import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import AccessDenied
+from kilonova.credentials.credential import Credential
+from kilonova.errors import AccessDenied
 from kilonova.wire.sigv4 import Caller, Request, authenticate
 
 KNOWN = Credential("one", "AKIDONE", "secret-one", api_key="key-one")

@@ -18,7 +18,7 @@ from socket import socket
 from typing import Any
 
 from kilonova._process.pipe import HandlerFailed, receive, send
-from kilonova.wire.errors import KilonovaError
+from kilonova.errors import KilonovaError
 
 
 def _serve(connection: socket, handler: Callable[[Any], Any]) -> None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from kilonova.bulk.files import Listed
 from kilonova.bulk.parts import Row, Settings, write
 from kilonova.engine.engine import Engine
+from kilonova.errors import Gone, InternalError, KilonovaError, Unavailable, Unreadable
 from kilonova.jobs.pipeline import Line, Pipeline
 from kilonova.jobs.sources import check_size, reading_processes
 from kilonova.media import limits
@@ -24,7 +25,6 @@ from kilonova.media.sniff import format_of_name
 from kilonova.media.words import printable
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import Gone, InternalServer, KilonovaError, Unavailable, Unreadable
 from kilonova.wire.nova import malformed
 
 __all__ = ["Embedder", "Outcome"]
@@ -114,7 +114,7 @@ class Embedder:
             lines = await self._lines(file)
         except Gone:  # deleted since it was listed
             return Outcome(file, 0, kept=False), []
-        except (Unavailable, Unreadable, InternalServer) as error:
+        except (Unavailable, Unreadable, InternalError) as error:
             return Outcome(file, 0, str(error), kept=False), []
         except KilonovaError as error:
             said = printable(str(error))

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kilonova.bulk.files import Listed
+from kilonova.errors import InvalidInput
 from kilonova.models.card import Purpose
 from kilonova.storage.objects import ObjectFile, Target, objects
-from kilonova.wire.errors import Validation
 
 __all__ = ["Row", "Settings", "done", "write"]
 
@@ -108,7 +108,7 @@ def done(client: Any, settings: Settings) -> set[bytes]:
     """Keys (``Listed.key``) of the files whose vectors are there already.
 
     Raises:
-        Validation: they were made with other settings.
+        InvalidInput: they were made with other settings.
     """
     found: set[bytes] = set()
     for uri, info in objects(client, f"{settings.output}/part-"):
@@ -118,13 +118,15 @@ def done(client: Any, settings: Settings) -> set[bytes]:
                 told = (part.schema_arrow.metadata or {}).get(_META, b"")
                 if told != settings.described():
                     other = told.decode(errors="replace") or "none are told"
-                    raise Validation(
+                    raise InvalidInput(
                         f"{settings.output} holds vectors made with other settings: {other}.",
                         "Choose another --output, or the same settings.",
                     )
                 table = part.read(columns=["uri", "etag"])
         except pa.ArrowException as error:
-            raise Validation(f"{uri} is no part of ours or is damaged: {error}.", "Delete it, and run again.") from None
+            raise InvalidInput(
+                f"{uri} is no part of ours or is damaged: {error}.", "Delete it, and run again."
+            ) from None
         pairs = zip(table["uri"].to_pylist(), table["etag"].to_pylist(), strict=True)
         found.update(Listed.digest(name, etag) for name, etag in pairs)
     return found

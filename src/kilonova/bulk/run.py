@@ -12,8 +12,8 @@ from typing import Any
 from kilonova.bulk.embedder import Embedder, Outcome
 from kilonova.bulk.files import Listed, PassedOver, files
 from kilonova.bulk.parts import Settings, done
+from kilonova.errors import KilonovaError
 from kilonova.storage.s3 import connect
-from kilonova.wire.errors import KilonovaError
 
 __all__ = ["Tally", "here", "on_ray"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova import _home
-from kilonova.wire.errors import KilonovaError, NotFound
+from kilonova.errors import KilonovaError, NotFound
 
 if TYPE_CHECKING:
     from kilonova.stores.base import VectorStore

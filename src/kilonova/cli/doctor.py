@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from kilonova import __version__
+from kilonova.credentials import configured as identity
+from kilonova.errors import KilonovaError
 from kilonova.models import registry
-from kilonova.server import identity
-from kilonova.wire.errors import KilonovaError
 
 __all__ = ["doctor"]
 

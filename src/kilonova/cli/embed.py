@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova.cli.inputs import content, read_file
+from kilonova.errors import KilonovaError
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation
 from kilonova.media.sniff import modality_of_name
 from kilonova.models.card import Purpose
 from kilonova.storage.s3 import S3Reader
-from kilonova.wire.errors import KilonovaError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn

@@ -11,8 +11,8 @@ import typer
 
 from kilonova.cli.embed import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
+from kilonova.errors import KilonovaError
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import KilonovaError
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from kilonova import _home
-from kilonova.server import identity
-from kilonova.server.identity import is_loopback
+from kilonova.credentials import configured as identity
+from kilonova.credentials.configured import is_loopback
 from kilonova.storage.local import endpoint
 
 __all__ = ["env"]

@@ -15,7 +15,7 @@ from kilonova import _home
 from kilonova.cli.collections import Data, Store
 from kilonova.cli.embed import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
-from kilonova.wire.errors import KilonovaError, NotFound, Validation
+from kilonova.errors import InvalidInput, KilonovaError, NotFound
 
 if TYPE_CHECKING:
     from kilonova.search.ingest import Tally
@@ -125,7 +125,7 @@ def _check_roots(store: VectorStore, collection: str, roots: list[str]) -> None:
     try:
         store.find(collection)  # which may know their files: the run then says what it keeps of them
     except NotFound:
-        raise Validation(
+        raise InvalidInput(
             f"There is no {', '.join(map(shown, roots))}.", "Name files, folders, or s3://bucket/prefix."
         ) from None
 

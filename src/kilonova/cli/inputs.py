@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation, VideoPart
 from kilonova.media.office import ENDINGS as OFFICE
 from kilonova.media.sniff import FORMATS, TEXTS, format_of_name, modality_of_name, sniff
 from kilonova.media.text import decode
-from kilonova.wire.errors import Validation
 
 __all__ = ["content", "read_file"]
 
@@ -35,7 +35,7 @@ def read_file(name: str, detail: Detail, guess: bool = True) -> Text | Encoded:
         guess: whether what only looks like a path is taken for one.
 
     Raises:
-        Validation: the file cannot be embedded; or the name looks like a path and there is no file.
+        InvalidInput: the file cannot be embedded; or the name looks like a path and there is no file.
     """
     path = Path(name).expanduser() if name.startswith("~/") else Path(name)
     try:
@@ -46,14 +46,14 @@ def read_file(name: str, detail: Detail, guess: bool = True) -> Text | Encoded:
         if error.errno == errno.ENAMETOOLONG or not _looks_like_a_path(name, guess):
             return Text(name, Truncation.END)
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise Validation(f"There is no file {name}.", _HINT) from None
-        raise Validation(f"{name} cannot be read: {error.strerror}.", _HINT) from None
+            raise InvalidInput(f"There is no file {name}.", _HINT) from None
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.", _HINT) from None
     if path.is_dir():
         if not guess:
             return Text(name, Truncation.END)
-        raise Validation(f"{name} is a folder.", f"`kilonova index {name}` embeds what is in it.")
+        raise InvalidInput(f"{name} is a folder.", f"`kilonova index {name}` embeds what is in it.")
     if not path.is_file():
-        raise Validation(f"{name} is no regular file ({oct(mode)}).", _HINT)
+        raise InvalidInput(f"{name} is no regular file ({oct(mode)}).", _HINT)
     return _read(path, name, detail)
 
 
@@ -63,23 +63,23 @@ def _read(path: Path, name: str, detail: Detail) -> Text | Encoded:
             found, modalities = sniff(file.read(2048))
         size = path.stat().st_size
     except OSError as error:
-        raise Validation(f"{name} cannot be read: {error.strerror}.") from None
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
     lower = name.lower()
     if found == "pdf" or lower.endswith(_PAGES):
         kind = "pdf" if found == "pdf" else lower.rpartition(".")[2]
-        raise Validation(f"{name} is {kind}, a document of pages.", f"`kilonova index {name}` embeds them.")
+        raise InvalidInput(f"{name} is {kind}, a document of pages.", f"`kilonova index {name}` embeds them.")
     if not modalities and (found != "unknown" or lower.endswith(_STRANGE)):
         kind = found if found != "unknown" else lower.rpartition(".")[2]
-        raise Validation(f"{name} is {kind}, which cannot be embedded.", f"Files: txt, {_formats()}.")
+        raise InvalidInput(f"{name} is {kind}, which cannot be embedded.", f"Files: txt, {_formats()}.")
     named = modality_of_name(name)
     modality = named if named and named in modalities else max(modalities, default=Modality.TEXT)  # film before sound
     limit = limits.S3_BYTES[modality]
     if size > limit:
-        raise Validation(f"{name} has {size:,} bytes; at most {limit:,} are taken.")
+        raise InvalidInput(f"{name} has {size:,} bytes; at most {limit:,} are taken.")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Validation(f"{name} cannot be read: {error.strerror}.") from None
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
     return content(name, data, modality, detail)
 
 
@@ -87,7 +87,7 @@ def content(name: str, data: bytes, modality: Modality, detail: Detail) -> Text 
     """The bytes of a file as what is embedded; a film's file that holds sound alone is a sound.
 
     Raises:
-        Validation: it is called a text and is none.
+        InvalidInput: it is called a text and is none.
     """
     if modality is Modality.TEXT:
         return Text(decode(data, name), Truncation.END)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kilonova.cli.embed import progress_bar
-from kilonova.wire.errors import KilonovaError
+from kilonova.errors import KilonovaError
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -25,7 +25,7 @@ from kilonova.cli import (
     serve,
     up,
 )
-from kilonova.wire.errors import KilonovaError
+from kilonova.errors import KilonovaError
 
 __all__ = ["app", "main"]
 

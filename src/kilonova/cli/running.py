@@ -18,10 +18,11 @@ import typer
 from kilonova import _home
 from kilonova._process.memory import return_large_blocks
 from kilonova._process.parent import worker_process
+from kilonova.credentials import configured as identity
 from kilonova.engine.gpus import assigned
+from kilonova.errors import KilonovaError
 from kilonova.models import registry
-from kilonova.server import identity, limits
-from kilonova.wire.errors import KilonovaError
+from kilonova.server import limits
 
 if TYPE_CHECKING:
     import uvicorn

@@ -11,8 +11,8 @@ import typer
 
 from kilonova.cli.collections import Data, Store
 from kilonova.cli.inputs import read_file
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Detail, Encoded, Modality, Text
-from kilonova.wire.errors import Validation
 
 if TYPE_CHECKING:
     from kilonova.search.query import Hit, Query
@@ -66,7 +66,7 @@ def search(
     from kilonova.search import local
     from kilonova.search.query import UNLIKE, Fusion, Mode, Query
     from kilonova.search.rerank import CrossEncoder
-    from kilonova.stores.filter import parse
+    from kilonova.stores.filters.tree import parse
     from kilonova.wire.search import plain_hit
 
     if mode not in list(Mode):
@@ -117,11 +117,11 @@ def _kinds(text: str) -> tuple[Any, ...]:
 
 def _media(name: str, modality: Modality) -> Encoded:
     if not Path(name).is_file():
-        raise Validation(f"There is no file {name}.")
+        raise InvalidInput(f"There is no file {name}.")
     found = read_file(name, Detail.STANDARD)
     if not isinstance(found, Encoded) or found.modality is not modality:
         said = found.modality if isinstance(found, Encoded) else Modality.TEXT
-        raise Validation(f"{name} is no {modality}; it is {said}.")
+        raise InvalidInput(f"{name} is no {modality}; it is {said}.")
     return found
 
 

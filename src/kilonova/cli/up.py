@@ -12,8 +12,8 @@ import typer
 from kilonova import _home
 from kilonova.cli import serve
 from kilonova.cli.running import Options, run, stopped_by_signals
-from kilonova.server import identity
-from kilonova.wire.errors import KilonovaError
+from kilonova.credentials import configured as identity
+from kilonova.errors import KilonovaError
 
 __all__ = ["up"]
 

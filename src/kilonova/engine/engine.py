@@ -20,12 +20,12 @@ from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
 from kilonova.engine.worker import Vector
+from kilonova.errors import InvalidInput, KilonovaError, ModelFailed, NotReady, Unavailable
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Mixed, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import KilonovaError, ModelFailed, ModelNotReady, Unavailable, Validation
 
 __all__ = ["Embedding", "Engine"]
 
@@ -139,10 +139,10 @@ class Engine:
         """Refuse what the model will never embed; several modalities are those of a mixture.
 
         Raises:
-            Validation: the model does not embed that modality, or no mixtures.
+            InvalidInput: the model does not embed that modality, or no mixtures.
         """
         if len(modalities) > 1 and not self.card.mixes:
-            raise Validation(
+            raise InvalidInput(
                 f"The model {self.card.id} embeds one kind of content at a time.",
                 "Embed the parts each for itself, or choose a model that mixes them: `kilonova models`.",
             )
@@ -152,7 +152,7 @@ class Engine:
     def _require(self, modality: Modality) -> None:
         if modality not in self.card.modalities:
             able = ", ".join(sorted(self.card.modalities))
-            raise Validation(
+            raise InvalidInput(
                 f"The model {self.card.id} embeds {able}; it cannot embed {modality}.",
                 "`kilonova models` lists models and what they embed.",
             )
@@ -161,14 +161,14 @@ class Engine:
         """Refuse at once what cannot be served now; several modalities are those of a mixture.
 
         Raises:
-            Validation: the model does not embed that modality, or no mixtures.
-            ModelNotReady: it is still being loaded.
+            InvalidInput: the model does not embed that modality, or no mixtures.
+            NotReady: it is still being loaded.
             Unavailable: it cannot be loaded, or the server stops.
         """
         self.require(*modalities)
         match self.state:
             case State.LOADING:
-                raise ModelNotReady(f"The model {self.card.id} is being loaded.", "Try again in a moment.")
+                raise NotReady(f"The model {self.card.id} is being loaded.", "Try again in a moment.")
             case State.FAILED:
                 raise self._failed()
             case State.STOPPED:
@@ -186,9 +186,9 @@ class Engine:
             The vector; None when the sound of a silent film is asked for.
 
         Raises:
-            Validation: the input cannot be embedded by this model.
-            Throttled: the queue is full.
-            ModelNotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
+            InvalidInput: the input cannot be embedded by this model.
+            Busy: the queue is full.
+            NotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
         """
         self.check(*([part.modality for part in item.parts] if isinstance(item, Mixed) else [item.modality]))
         key = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from kilonova.engine.engine import Embedding, Engine
+from kilonova.errors import Busy, ModelFailed, ModelTimeout, NotReady
 from kilonova.media.content import Content, Encoded
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import ModelFailed, ModelNotReady, ModelTimeout, Throttled
 
 __all__ = ["embed_patiently"]
 
@@ -25,7 +25,7 @@ async def embed_patiently(engine: Engine, content: Content | Encoded, purpose: P
     while True:
         try:
             found = await engine.embed(content, purpose, dimension)
-        except (Throttled, ModelNotReady):
+        except (Busy, NotReady):
             waits += 1
             if waits == _WAITS:
                 raise

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from kilonova.engine.worker import Outcome, Vector
+from kilonova.errors import Busy, KilonovaError
 from kilonova.media.content import Content, Encoded, Mixed, Modality
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import KilonovaError, Throttled
 
 __all__ = ["MAX_MEMORY", "BatchQueue", "Job"]
 
@@ -76,13 +76,13 @@ class BatchQueue:
         """Add a content.
 
         Raises:
-            Throttled: the queue is full.
+            Busy: the queue is full.
         """
         if len(self) >= self.capacity:
-            raise Throttled(f"{self.capacity} inputs wait already.", "Try again with exponential backoff.")
+            raise Busy(f"{self.capacity} inputs wait already.", "Try again with exponential backoff.")
         waiting = sum(one.memory for jobs in self._waiting.values() for one in jobs)
         if waiting and waiting + job.memory > MAX_MEMORY:
-            raise Throttled(f"Inputs of {waiting >> 20} MiB wait already.", "Try again with exponential backoff.")
+            raise Busy(f"Inputs of {waiting >> 20} MiB wait already.", "Try again with exponential backoff.")
         self._waiting[job.content.modality].append(job)
         self._filled.set()
 

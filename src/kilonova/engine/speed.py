@@ -35,7 +35,7 @@ async def measure(model: str) -> dict[str, float | str]:
     """Load a model, embed short texts, photographs and sounds, all of a kind at once, files as they come.
 
     Raises:
-        kilonova.wire.errors.KilonovaError: it cannot be loaded, or fails.
+        kilonova.errors.KilonovaError: it cannot be loaded, or fails.
     """
     random = np.random.default_rng(0)
     found: dict[str, float | str] = {}

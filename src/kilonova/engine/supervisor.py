@@ -13,8 +13,8 @@ from kilonova._process.pipe import HandlerFailed
 from kilonova.engine import metrics
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.worker import Outcome
+from kilonova.errors import KilonovaError, ModelFailed, ModelTimeout, Unavailable
 from kilonova.models.card import ModelCard
-from kilonova.wire.errors import KilonovaError, ModelFailed, ModelTimeout, Unavailable
 
 __all__ = ["State", "Supervisor"]
 

@@ -8,11 +8,11 @@ from typing import cast
 
 import numpy as np
 
+from kilonova.errors import KilonovaError
 from kilonova.media.content import Content, Encoded, Mixed
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import KilonovaError
 
 __all__ = ["Item", "Outcome", "Vector", "handler"]
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kilonova.engine.matryoshka import cut
+from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.evaluation.metrics import Scores, score
 from kilonova.media.content import Detail, Encoded, Image, Modality, Text
 from kilonova.models.card import Purpose
-from kilonova.wire.errors import KilonovaError, Validation
 
 if TYPE_CHECKING:
     from kilonova.engine.engine import Embedding, Engine
@@ -64,12 +64,12 @@ def read_pairs(path: Path) -> list[Pair]:
     """The lines ``query <tab> target`` of a TSV; blank lines and lines that start with # mean nothing.
 
     Raises:
-        Validation: the file is missing, empty, or has a line without exactly one tab.
+        InvalidInput: the file is missing, empty, or has a line without exactly one tab.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise Validation(
+        raise InvalidInput(
             f"The pairs cannot be read: {error}.", "Give a UTF-8 file of lines: query, tab, target."
         ) from None
     pairs = []
@@ -78,10 +78,10 @@ def read_pairs(path: Path) -> list[Pair]:
             continue
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != 2 or not all(cells):
-            raise Validation(f"{path}, line {number}: expected a query, one tab and a target.")
+            raise InvalidInput(f"{path}, line {number}: expected a query, one tab and a target.")
         pairs.append((cells[0], cells[1]))
     if not pairs:
-        raise Validation(f"{path} has no pairs.", "Write lines: query, tab, target; each a text or a file's name.")
+        raise InvalidInput(f"{path} has no pairs.", "Write lines: query, tab, target; each a text or a file's name.")
     return pairs
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from kilonova._process.pool import Children
 from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
+from kilonova.errors import InternalError, InvalidInput, KilonovaError, Unavailable
 from kilonova.jobs.sources import Part, explain, parts
 from kilonova.media.content import Modality
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import InternalServer, KilonovaError, Unavailable, Validation
 
 __all__ = ["Line", "Pipeline"]
 
@@ -112,7 +112,7 @@ class Pipeline:
         except Exception as error:  # also a fault of ours: who takes would wait for ever
             self._ready.put_nowait(error)
         except BaseException as error:  # what panics of libraries in Rust are
-            self._ready.put_nowait(InternalServer(f"Reading failed ({type(error).__name__}: {error})."))
+            self._ready.put_nowait(InternalError(f"Reading failed ({type(error).__name__}: {error})."))
         else:
             self._ready.put_nowait(None)
 
@@ -127,7 +127,7 @@ class Pipeline:
         except KilonovaError as error:
             if isinstance(error, Unavailable):
                 raise  # no segment will fare better
-            if isinstance(error, Validation) and self._params.modality is Modality.IMAGE:
+            if isinstance(error, InvalidInput) and self._params.modality is Modality.IMAGE:
                 raise  # the file is one segment: it is the file that is refused
             return self._failed(part, explain(error), str(error))
         metadata = part.metadata

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kilonova.errors import Conflict, KilonovaError, Unavailable
 from kilonova.wire.async_invoke import JobStatus, JobView, ListQuery, StartRequest, parse_segmented
-from kilonova.wire.errors import Conflict, KilonovaError, Unavailable
 
 __all__ = ["Job", "Records", "database_url", "open_engine"]
 

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+from kilonova.errors import KilonovaError, Unavailable
 from kilonova.jobs import metrics
 from kilonova.wire.async_invoke import ACCOUNT, ListQuery, StartRequest
-from kilonova.wire.errors import KilonovaError, Unavailable
 
 if TYPE_CHECKING:
     from kilonova.engine.engines import Engines

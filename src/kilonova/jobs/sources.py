@@ -12,6 +12,7 @@ from typing import Any, Self
 from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
+from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.jobs.reader import Wanted
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Modality, Text, Video
@@ -20,7 +21,6 @@ from kilonova.media.text import Segment, decoded, segments
 from kilonova.models.card import ModelCard
 from kilonova.storage.objects import ObjectFile, ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import EmbeddingMode, EmbeddingType
 
 __all__ = ["Part", "check_size", "explain", "parts", "pieces", "reading_processes"]
@@ -104,13 +104,13 @@ def check_size(uri: str, info: ObjectInfo, modality: Modality) -> None:
     """Refuse a file that is empty or larger than is taken.
 
     Raises:
-        Validation: it is.
+        InvalidInput: it is.
     """
     limit = limits.ASYNC_BYTES[modality]
     if info.size > limit:
-        raise Validation(f"{uri} has {info.size:,} bytes; at most {limit:,} are taken.", "Cut it into several files.")
+        raise InvalidInput(f"{uri} has {info.size:,} bytes; at most {limit:,} are taken.", "Cut it into several files.")
     if not info.size:
-        raise Validation(f"{uri} is empty.")
+        raise InvalidInput(f"{uri} is empty.")
 
 
 async def parts(
@@ -119,7 +119,7 @@ async def parts(
     """The parts of each segment from number ``first`` on.
 
     Raises:
-        Validation: nothing of the file can be embedded, or it has too many segments.
+        InvalidInput: nothing of the file can be embedded, or it has too many segments.
         Unavailable: S3 keeps failing.
     """
     if params.text is not None:
@@ -157,7 +157,7 @@ def _text(file: ObjectFile, uri: str, longest: int) -> Iterator[Segment]:
     chunks = iter(lambda: file.read(_TEXT_CHUNK), b"")
     for number, segment in enumerate(segments(decoded(chunks, uri), longest)):
         if number >= limits.TEXT_SEGMENTS:
-            raise Validation(
+            raise InvalidInput(
                 f"{uri} has more than {limits.TEXT_SEGMENTS:,} segments of {longest:,} characters.",
                 "Choose longer segments with maxLengthChars (at most 50,000), or cut the file.",
             )
@@ -168,7 +168,7 @@ async def pieces(first: Wanted, readers: Children) -> AsyncGenerator[Piece]:
     """Segments of sound or film, from one on.
 
     Raises:
-        Validation: nothing of the file can be embedded, or it has too many segments.
+        InvalidInput: nothing of the file can be embedded, or it has too many segments.
         Unavailable: S3 keeps failing.
     """
     wanted, faulty = first, 0
@@ -180,7 +180,7 @@ async def pieces(first: Wanted, readers: Children) -> AsyncGenerator[Piece]:
             # a decoder that dies on one segment after the other would do so for ever: nothing says where the end is
             faulty = faulty + 1 if piece.film is None and piece.sound is None and reader.child is None else 0
             if faulty > 3:
-                raise Validation(f"{first.uri} cannot be decoded from {piece.start:g} s on: {piece.fault}")
+                raise InvalidInput(f"{first.uri} cannot be decoded from {piece.start:g} s on: {piece.fault}")
             yield piece
             wanted = replace(wanted, index=wanted.index + 1)
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from dbos import DBOS
 
 from kilonova.engine.engines import Engines
+from kilonova.errors import InternalError, InvalidInput, KilonovaError, Unavailable
 from kilonova.jobs import metrics
 from kilonova.jobs.output import Files
 from kilonova.jobs.pipeline import Line, Pipeline
@@ -27,7 +28,6 @@ from kilonova.jobs.sources import check_size, reading_processes
 from kilonova.storage.objects import ObjectInfo, Target, describe
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import JobStatus
-from kilonova.wire.errors import InternalServer, KilonovaError, Unavailable, Validation
 
 __all__ = ["Runtime", "embed_file", "set_runtime"]
 
@@ -112,7 +112,7 @@ def embed_file(job_id: str) -> None:
         failure = str(error)
     except Exception as fault:  # a fault of ours must end the job, not leave it for ever in progress
         _log.exception("job failed", extra={"job": job_id})
-        failure = str(InternalServer(f"{type(fault).__name__} while the job ran.", "The server's log says more."))
+        failure = str(InternalError(f"{type(fault).__name__} while the job ran.", "The server's log says more."))
     finally:
         run.close()
     if failure is not None:
@@ -145,7 +145,7 @@ class _Run:
                 raise _Cancelled
         self._files.finish(self._job.view.id)
         if self._files.failures == self._files.lines:
-            raise Validation(
+            raise InvalidInput(
                 f"No segment of {self._place.uri} could be embedded.", "The output files say why for each."
             )
 

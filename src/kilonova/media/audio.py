@@ -17,9 +17,9 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Audio
-from kilonova.wire.errors import Validation
 
 __all__ = [
     "FORMATS",
@@ -58,11 +58,11 @@ def decode(data: bytes, rate: int) -> Audio:
     """Decode the first audio stream to mono at ``rate`` Hz. Cover art is passed over.
 
     Raises:
-        Validation: no audio stream, damaged, longer than 30 s, or outside the bounds in ``limits``.
+        InvalidInput: no audio stream, damaged, longer than 30 s, or outside the bounds in ``limits``.
     """
     with open_file(io.BytesIO(data)) as container:
         if not container.streams.audio:
-            raise Validation("The file has no audio stream.")
+            raise InvalidInput("The file has no audio stream.")
         check_duration(container, io.BytesIO(data))
         return read_samples(container, rate)
 
@@ -71,12 +71,12 @@ def open_file(file: BinaryIO) -> InputContainer:
     """Open a media file: bytes in memory, or anything else that can be read and sought in.
 
     Raises:
-        Validation: no container format that FFmpeg knows.
+        InvalidInput: no container format that FFmpeg knows.
     """
     try:
         return av.open(file, mode="r", metadata_errors="replace", options=_OPTIONS)
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
-        raise Validation(f"The media file cannot be opened: {reason(error)}.") from error
+        raise InvalidInput(f"The media file cannot be opened: {reason(error)}.") from error
 
 
 def is_known(container: InputContainer) -> bool:
@@ -141,7 +141,7 @@ def read_samples(container: InputContainer, rate: int) -> Audio:
     """Mono samples of the container's first audio stream, mixed and resampled, at most 30 s.
 
     Raises:
-        Validation: as ``decode``.
+        InvalidInput: as ``decode``.
     """
     stream = container.streams.audio[0]
     check_stream(stream)
@@ -150,14 +150,14 @@ def read_samples(container: InputContainer, rate: int) -> Audio:
     if source_rate != rate:
         samples = soxr.resample(samples, source_rate, rate, quality="HQ")
     if not len(samples):
-        raise Validation("The audio stream is shorter than one sample at the model's rate.")
+        raise InvalidInput("The audio stream is shorter than one sample at the model's rate.")
     return Audio(np.clip(samples, -1.0, 1.0).astype(np.float32), rate)
 
 
 def require_decoder(stream: Stream) -> None:
     """Refuse a stream whose codec FFmpeg does not know."""
     if stream.codec_context is None:
-        raise Validation(f"The {stream.type} stream has a codec that is not known.", "Re-encode the file.")
+        raise InvalidInput(f"The {stream.type} stream has a codec that is not known.", "Re-encode the file.")
 
 
 def check_stream(stream: AudioStream) -> None:
@@ -165,9 +165,9 @@ def check_stream(stream: AudioStream) -> None:
     require_decoder(stream)
     channels, source_rate = stream.channels, stream.rate
     if not 1 <= channels <= limits.MAX_CHANNELS:
-        raise Validation(f"The sound has {channels} channels; 1 to {limits.MAX_CHANNELS} are decoded.")
+        raise InvalidInput(f"The sound has {channels} channels; 1 to {limits.MAX_CHANNELS} are decoded.")
     if not source_rate or not limits.MIN_SAMPLE_RATE <= source_rate <= limits.MAX_SAMPLE_RATE:
-        raise Validation(
+        raise InvalidInput(
             f"The sound has {source_rate} samples a second; "
             f"{limits.MIN_SAMPLE_RATE:,} to {limits.MAX_SAMPLE_RATE:,} are decoded."
         )
@@ -181,16 +181,16 @@ def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[n
         for frame in (frame for packet in packets(container, stream) for frame in packet.decode()):
             assert isinstance(frame, av.AudioFrame)
             if frame.sample_rate != rate:
-                raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
+                raise InvalidInput("The sound changes its sample rate midway.", "Re-encode it.")
             pieces.append(mono(frame))
             count += len(pieces[-1])
             refuse_longer(count / rate)
     except (av.error.FFmpegError, ValueError) as error:
         # A file cut short still holds sound: what was decoded is used, as players do.
         if not count:
-            raise Validation(f"The sound cannot be decoded: {reason(error)}.") from error
+            raise InvalidInput(f"The sound cannot be decoded: {reason(error)}.") from error
     if not count:
-        raise Validation("The audio stream holds no sound.")
+        raise InvalidInput("The audio stream holds no sound.")
     return pieces
 
 
@@ -221,7 +221,7 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
 def refuse_longer(seconds: float) -> None:
     """Refuse what lasts longer than a synchronous call takes."""
     if seconds > limits.SYNC_SECONDS + limits.GRACE_SECONDS:
-        raise Validation(
+        raise InvalidInput(
             f"The media lasts {seconds:.1f} s; InvokeModel takes {limits.SYNC_SECONDS:g} s.",
             "Cut it, or start an asynchronous invocation with SEGMENTED_EMBEDDING.",
         )

@@ -13,7 +13,7 @@ import re
 
 import regex
 
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
 
 __all__ = ["UTF8", "Decoder"]
 
@@ -117,7 +117,7 @@ class Decoder:
             The characters that are certain.
 
         Raises:
-            Validation: it is no text.
+            InvalidInput: it is no text.
         """
         if self._decoder is not None:
             return self._decoder.decode(data)
@@ -132,11 +132,11 @@ class Decoder:
         """The characters that are left after the last bytes.
 
         Raises:
-            Validation: it is no text, or empty.
+            InvalidInput: it is no text, or empty.
         """
         made = self._decide(final=True) if self._decoder is None else self._decoder.decode(b"", final=True)
         if self._empty and not made:
-            raise Validation(f"{self._name} is empty.")
+            raise InvalidInput(f"{self._name} is empty.")
         return made
 
     def _decide(self, final: bool) -> str:
@@ -167,7 +167,7 @@ def _codec_of(data: bytes, name: str, first: bool, head: bytes) -> str:
     """Python's name of the encoding.
 
     Raises:
-        Validation: it is no text.
+        InvalidInput: it is no text.
     """
     if first and (marked := next((codec for mark, codec in _MARKS if data.startswith(mark)), "")):
         return marked
@@ -177,7 +177,7 @@ def _codec_of(data: bytes, name: str, first: bool, head: bytes) -> str:
     for codec in candidates:
         if codec and _reads(data[:_ENOUGH], codec):
             return codec
-    raise Validation(
+    raise InvalidInput(
         f"{name} is no text in any encoding that is known.", "If it is one, convert it to UTF-8; else take it away."
     )
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video
 from kilonova.media.sniff import FORMATS, sniff
-from kilonova.wire.errors import Validation
 
 __all__ = ["decode", "handler"]
 
@@ -19,14 +19,14 @@ def decode(item: Encoded, sample_rate: int, frame_rate: float) -> Image | Audio 
     """Decode an image, a sound or a film; None is the sound of a silent film.
 
     Raises:
-        Validation: the bytes are not of the modality, not decodable, or over a bound; the message says which.
+        InvalidInput: the bytes are not of the modality, not decodable, or over a bound; the message says which.
     """
     if not item.data:
-        raise Validation(f"The {item.modality} is empty.", "Send the bytes of a file.")
+        raise InvalidInput(f"The {item.modality} is empty.", "Send the bytes of a file.")
     found, modalities = sniff(item.data)
     if item.modality not in modalities:
         said = f" It was called {item.format}." if item.format else ""
-        raise Validation(
+        raise InvalidInput(
             f"The bytes are no {item.modality} of a supported format; found: {found}.{said}",
             f"Supported: {', '.join(FORMATS[item.modality])}.",
         )
@@ -44,7 +44,7 @@ def decode(item: Encoded, sample_rate: int, frame_rate: float) -> Image | Audio 
 
             return video.decode(item.data, item.part, frame_rate, sample_rate)
         case _:
-            raise Validation(f"{item.modality} is not a media file.")
+            raise InvalidInput(f"{item.modality} is not a media file.")
 
 
 def handler(sample_rate: str, frame_rate: str) -> Callable[[Encoded], Image | Audio | Video | None]:

@@ -13,10 +13,10 @@ import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Detail, Image
 from kilonova.media.words import join_lines
-from kilonova.wire.errors import Validation
 
 __all__ = ["opened", "page", "pages", "words"]
 
@@ -35,12 +35,12 @@ def pages(file: Path | BinaryIO, wanted: range | None = None) -> Iterator[Image]
     that reads pages looks for itself.
 
     Raises:
-        Validation: no PDF, damaged or locked by a password; or a page that is not there or cannot be rendered.
+        InvalidInput: no PDF, damaged or locked by a password; or a page that is not there or cannot be rendered.
     """
     with opened(file) as document:
         for number in wanted if wanted is not None else range(len(document)):
             if not 0 <= number < len(document):
-                raise Validation(f"The file has {len(document)} pages; there is no page {number + 1}.")
+                raise InvalidInput(f"The file has {len(document)} pages; there is no page {number + 1}.")
             yield page(document, number)
 
 
@@ -49,12 +49,12 @@ def opened(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
     """A PDF file, a path or the open file, as PDFium's document.
 
     Raises:
-        Validation: no PDF, damaged or locked by a password.
+        InvalidInput: no PDF, damaged or locked by a password.
     """
     try:
         document = pypdfium2.PdfDocument(file)
     except (pypdfium2.PdfiumError, FileNotFoundError) as error:
-        raise Validation(
+        raise InvalidInput(
             f"The file cannot be read as a PDF: {_said(error)}.", "Damaged or locked files are not read."
         ) from None
     try:
@@ -71,7 +71,7 @@ def page(document: pypdfium2.PdfDocument, number: int) -> Image:
     """A page, from 0, as ``pages`` has it.
 
     Raises:
-        Validation: it cannot be rendered.
+        InvalidInput: it cannot be rendered.
     """
     try:
         with closing(document[number]) as found:
@@ -82,7 +82,7 @@ def page(document: pypdfium2.PdfDocument, number: int) -> Image:
             drawn = _layer(found)
             text = _joined(drawn, *_noted(document, found)) if drawn.strip() else None
     except Exception as error:  # PDFium's own, and what Pillow and ctypes make of sizes that no page has
-        raise Validation(f"Page {number + 1} cannot be read: {_said(error)}.") from None
+        raise InvalidInput(f"Page {number + 1} cannot be read: {_said(error)}.") from None
     return Image(pixels, Detail.DOCUMENT, text)
 
 

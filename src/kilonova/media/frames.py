@@ -22,9 +22,9 @@ from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
+from kilonova.errors import InvalidInput
 from kilonova.media import audio, limits
 from kilonova.media.content import Video
-from kilonova.wire.errors import Validation
 
 __all__ = ["SHORTEST", "Fault", "Frames"]
 
@@ -80,7 +80,7 @@ class Frames:
         """Take the next packet.
 
         Raises:
-            Validation: the frames grow beyond the bound.
+            InvalidInput: the frames grow beyond the bound.
         """
         if not packet.size:  # FFmpeg's end of the stream
             return
@@ -183,7 +183,7 @@ class Frames:
 
     def _shown(self, frame: av.VideoFrame) -> None:
         if frame.width * frame.height > limits.MAX_FRAME_PIXELS:
-            raise Validation("The film's frames grow beyond the bound midway.")
+            raise InvalidInput("The film's frames grow beyond the bound midway.")
         # by the stream's clock: what the decoder gives at its end does not know it
         time = float(frame.pts * self._tick) - self._zero if frame.pts is not None else self._stop
         self._decoded.append(time)

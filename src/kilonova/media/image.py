@@ -16,9 +16,9 @@ import PIL.ImageFile
 import PIL.ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
+from kilonova.errors import InvalidInput
 from kilonova.media import limits, repair
 from kilonova.media.content import Detail, Image
-from kilonova.wire.errors import Validation
 
 __all__ = ["FORMATS", "decode", "flatten"]
 
@@ -60,7 +60,7 @@ def decode(data: bytes, detail: Detail) -> Image:
     passed over.
 
     Raises:
-        Validation: the bytes are no image, nothing of it can be decoded, or it declares more pixels than the bound.
+        InvalidInput: the bytes are no image, nothing of it can be decoded, or it declares more pixels than the bound.
     """
     side = _SIDES[detail]
     with warnings.catch_warnings():
@@ -77,8 +77,8 @@ def decode(data: bytes, detail: Detail) -> Image:
                     last = error
     why = first if isinstance(last, PIL.UnidentifiedImageError) else last
     if isinstance(why, PIL.UnidentifiedImageError):
-        raise Validation("The image cannot be decoded: its header is damaged or missing.") from None
-    raise Validation(f"The image cannot be decoded: {str(why).rstrip('.') or type(why).__name__}.") from first
+        raise InvalidInput("The image cannot be decoded: its header is damaged or missing.") from None
+    raise InvalidInput(f"The image cannot be decoded: {str(why).rstrip('.') or type(why).__name__}.") from first
 
 
 @contextmanager
@@ -216,12 +216,12 @@ def _learn_heic() -> None:
     """Have Pillow open HEIC files.
 
     Raises:
-        Validation: what can is not installed.
+        InvalidInput: what can is not installed.
     """
     try:
         import pillow_heif
     except ImportError:
-        raise Validation(
+        raise InvalidInput(
             "The image is HEIC, which needs a library that is not installed.", "pip install 'kilonova[heic]'"
         ) from None
     pillow_heif.register_heif_opener()
@@ -229,7 +229,7 @@ def _learn_heic() -> None:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > limits.MAX_IMAGE_PIXELS:
-        raise Validation(
+        raise InvalidInput(
             f"The image has {width} x {height} pixels; at most {limits.MAX_IMAGE_PIXELS:,} are decoded.",
             "Send a smaller one.",
         )

@@ -19,8 +19,8 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 from zipfile import BadZipFile, ZipFile
 
+from kilonova.errors import InvalidInput
 from kilonova.media.package import OfficePage
-from kilonova.wire.errors import Validation
 
 __all__ = ["ENDINGS", "as_pdf", "converter", "properties", "words"]
 
@@ -39,7 +39,7 @@ def words(file: BinaryIO, name: str) -> list[OfficePage]:
         name: its own, for its ending and for errors.
 
     Raises:
-        Validation: the file cannot be read.
+        InvalidInput: the file cannot be read.
     """
     from kilonova.media.docx import docx_pages
     from kilonova.media.package import BROKEN, Package, Spent, local
@@ -52,13 +52,15 @@ def words(file: BinaryIO, name: str) -> list[OfficePage]:
     try:
         mains = package.of_kind("", "officeDocument")
         if not mains or next((local(root) for _, root in package.events(mains[0], ("start",))), "") != _ROOTS[ending]:
-            raise Validation(f"{name} cannot be read: it is no {ending} file.", "Damaged or locked files are not read.")
+            raise InvalidInput(
+                f"{name} cannot be read: it is no {ending} file.", "Damaged or locked files are not read."
+            )
         reader = {".docx": docx_pages, ".pptx": pptx_pages, ".xlsx": xlsx_pages}[ending]
         return [replace(page, words=printable(page.words.strip())) for page in reader(package, mains[0])]
     except Spent:
-        raise Validation(f"{name} cannot be read: it has more in it than is read.") from None
+        raise InvalidInput(f"{name} cannot be read: it has more in it than is read.") from None
     except BROKEN as error:
-        raise Validation(f"{name} cannot be read: {error}.", "Damaged or locked files are not read.") from None
+        raise InvalidInput(f"{name} cannot be read: {error}.", "Damaged or locked files are not read.") from None
 
 
 def converter() -> str | None:

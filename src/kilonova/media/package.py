@@ -15,7 +15,7 @@ from zlib import error as ZlibError
 
 from lxml import etree
 
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
 
 __all__ = ["BROKEN", "Budget", "OfficePage", "Package", "Spent", "attribute", "local"]
 
@@ -98,21 +98,21 @@ class Package:
         name: what it is called, for errors.
 
     Raises:
-        Validation: it is none.
+        InvalidInput: it is none.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.budget = Budget()
         file.seek(0)
         if file.read(len(_OLE)) == _OLE:
-            raise Validation(
+            raise InvalidInput(
                 f"{name} cannot be read: it is locked by a password, or of Office's format before 2007.",
                 "Save it anew without a password.",
             )
         try:
             self._archive = ZipFile(file)
         except BROKEN as error:
-            raise Validation(f"{name} cannot be read: {error}.", "Damaged or locked files are not read.") from None
+            raise InvalidInput(f"{name} cannot be read: {error}.", "Damaged or locked files are not read.") from None
         # some programs write other letters' case and backslashes
         self._names = {one.replace("\\", "/").lstrip("/").lower(): one for one in self._archive.namelist()}
 

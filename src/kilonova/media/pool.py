@@ -9,9 +9,9 @@ import pickle
 from kilonova._process.parent import ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
+from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Audio, Encoded, Image, Video
-from kilonova.wire.errors import Validation
 
 __all__ = ["DecodePool"]
 
@@ -38,20 +38,20 @@ class DecodePool:
         """Decode one file in a process of its own for that time.
 
         Raises:
-            Validation: it cannot be decoded, or its decoder crashed twice, hung or ran out of memory.
+            InvalidInput: it cannot be decoded, or its decoder crashed twice, hung or ran out of memory.
         """
         async with self._free:
             try:
                 content: Image | Audio | Video | None = await self._children.ask(_OutOfBand(item), self._seconds)
             except ChildTimeout:
-                raise Validation(f"The {item.modality} took more than {self._seconds:g} s to decode.") from None
+                raise InvalidInput(f"The {item.modality} took more than {self._seconds:g} s to decode.") from None
             except ChildDied as death:
-                raise Validation(f"The {item.modality} cannot be decoded: the decoder {death}.") from None
+                raise InvalidInput(f"The {item.modality} cannot be decoded: the decoder {death}.") from None
             except MemoryError:
-                raise Validation(f"The {item.modality} needs more memory to decode than one may use.") from None
+                raise InvalidInput(f"The {item.modality} needs more memory to decode than one may use.") from None
             except HandlerFailed as fault:
                 _log.error("decoder failed", extra={"modality": str(item.modality), "reason": str(fault)})
-                raise Validation(f"The {item.modality} breaks its decoder ({fault.kind}).") from None
+                raise InvalidInput(f"The {item.modality} breaks its decoder ({fault.kind}).") from None
             return content
 
     def close(self) -> None:

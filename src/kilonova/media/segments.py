@@ -19,10 +19,10 @@ import soxr
 from av.container import InputContainer
 from av.packet import Packet
 
+from kilonova.errors import InvalidInput
 from kilonova.media import audio, limits, video
 from kilonova.media.content import Audio, Modality, Video
 from kilonova.media.frames import SHORTEST, Fault, Frames
-from kilonova.wire.errors import Validation
 
 __all__ = ["Piece", "Segmenter"]
 
@@ -65,7 +65,7 @@ class Segmenter:
         sample_rate: Hz that sound is resampled to.
 
     Raises:
-        Validation: the file is no such medium, or outside the bounds in ``limits``.
+        InvalidInput: the file is no such medium, or outside the bounds in ``limits``.
     """
 
     def __init__(self, file: BinaryIO, modality: Modality, seconds: float, frame_rate: float, sample_rate: int) -> None:
@@ -86,7 +86,7 @@ class Segmenter:
         """The segment of that number, None after the last one.
 
         Raises:
-            Validation: nothing at all can be decoded, or the file is too long.
+            InvalidInput: nothing at all can be decoded, or the file is too long.
         """
         if index != self._next:
             self._open(index)
@@ -97,7 +97,7 @@ class Segmenter:
             self._read()
         if self._ended and self._end <= start:
             if index == 0:
-                raise Validation(f"Nothing in the {self._modality} can be decoded{self._why(math.inf)}.")
+                raise InvalidInput(f"Nothing in the {self._modality} can be decoded{self._why(math.inf)}.")
             return None
         self._refuse(end)
         last = self._ended and self._end < end + SHORTEST
@@ -121,7 +121,7 @@ class Segmenter:
         if self._modality is Modality.VIDEO:
             film = video.video_stream(container)
         elif not container.streams.audio:
-            raise Validation("The file has no audio stream.")
+            raise InvalidInput("The file has no audio stream.")
         sound = audio.first_stream(container) if film is None or audio.is_known(container) else None
         self._zero = (container.start_time or 0) / av.time_base
         self._faults, self._film, self._sound = [], None, None
@@ -200,13 +200,13 @@ class Segmenter:
 
     def _refuse(self, seconds: float) -> None:
         if seconds > limits.ASYNC_SECONDS + self._seconds:
-            raise Validation(
+            raise InvalidInput(
                 f"The {self._modality} lasts over {limits.ASYNC_SECONDS / 3600:g} hours, the most that is taken.",
                 "Cut it into several files.",
             )
         count = math.ceil(round(seconds / self._seconds, 3))
         if count > limits.MEDIA_SEGMENTS:
-            raise Validation(
+            raise InvalidInput(
                 f"The {self._modality} has {count:,} segments of {self._seconds:g} s; "
                 f"at most {limits.MEDIA_SEGMENTS:,} are written.",
                 "Choose longer segments with durationSeconds (at most 30).",
@@ -228,7 +228,7 @@ class _Sound:
 
     def add(self, frame: av.AudioFrame, zero: float) -> None:
         if frame.sample_rate != self._source:
-            raise Validation("The sound changes its sample rate midway.", "Re-encode it.")
+            raise InvalidInput("The sound changes its sample rate midway.", "Re-encode it.")
         samples = audio.mono(frame)
         if frame.time is not None:
             gap = round((frame.time - zero) * self._source) - self._fed

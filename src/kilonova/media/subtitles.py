@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kilonova.errors import InvalidInput
 from kilonova.media.text import decode
-from kilonova.wire.errors import Validation
 
 __all__ = ["ENDINGS", "BadSubtitles", "Cue", "cues", "read", "said"]
 
@@ -14,7 +14,7 @@ __all__ = ["ENDINGS", "BadSubtitles", "Cue", "cues", "read", "said"]
 ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
 
 
-class BadSubtitles(Validation):
+class BadSubtitles(InvalidInput):
     """A file of subtitles that cannot be read; the film beside it can be embedded without them."""
 
 
@@ -35,7 +35,7 @@ def read(data: bytes, name: str) -> list[Cue]:
     """
     try:
         text = decode(data, name)
-    except Validation as error:
+    except InvalidInput as error:
         raise BadSubtitles(error.message, error.hint) from None
     return cues(text, name)
 

@@ -49,7 +49,7 @@ def read(data: bytes, name: str) -> Decoded:
     """The text of a file in any encoding (``charset``), without its byte order mark; stray bytes become U+FFFD.
 
     Raises:
-        Validation: it is no text, or empty.
+        InvalidInput: it is no text, or empty.
     """
     decoder = Decoder(name)
     value = decoder.feed(data) + decoder.finish()
@@ -60,7 +60,7 @@ def decode(data: bytes, name: str) -> str:
     """The same, without the name of the encoding.
 
     Raises:
-        Validation: as ``read``.
+        InvalidInput: as ``read``.
     """
     return read(data, name).value
 
@@ -69,7 +69,7 @@ def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
     """The same piece by piece, for files that are read as they come.
 
     Raises:
-        Validation: as ``read``.
+        InvalidInput: as ``read``.
     """
     decoder = Decoder(name)
     for chunk in chunks:

@@ -11,15 +11,15 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from kilonova.errors import InvalidInput
 from kilonova.media import audio, limits
 from kilonova.media.content import Audio, Video, VideoPart
 from kilonova.media.frames import Fault, Frames
-from kilonova.wire.errors import Validation
 
 __all__ = ["NoVideo", "decode", "video_stream"]
 
 
-class NoVideo(Validation):
+class NoVideo(InvalidInput):
     """The file has no video stream; it may hold sound."""
 
 
@@ -34,7 +34,7 @@ def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) ->
 
     Raises:
         NoVideo: it has no video stream.
-        Validation: it is damaged, too long, or outside the bounds in ``limits``.
+        InvalidInput: it is damaged, too long, or outside the bounds in ``limits``.
     """
     with audio.open_file(io.BytesIO(data)) as container:
         if part is VideoPart.ANY and container.streams.audio and not _has_video(container):
@@ -55,7 +55,7 @@ def video_stream(container: InputContainer) -> VideoStream:
 
     Raises:
         NoVideo: there is none.
-        Validation: it is outside the bounds in ``limits``.
+        InvalidInput: it is outside the bounds in ``limits``.
     """
     stream = next(_videos(container), None)
     if stream is None:
@@ -63,7 +63,7 @@ def video_stream(container: InputContainer) -> VideoStream:
     audio.require_decoder(stream)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.MAX_FRAME_PIXELS:
-        raise Validation(f"The film has {width} x {height} pixels; at most {limits.MAX_FRAME_PIXELS:,} are decoded.")
+        raise InvalidInput(f"The film has {width} x {height} pixels; at most {limits.MAX_FRAME_PIXELS:,} are decoded.")
     return stream
 
 
@@ -95,5 +95,5 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
     found = frames.take(0.0, math.inf, faulty=bool(faults))
     if found is None:
         why = faults[0][1] if faults else "the video stream holds no frames"
-        raise Validation(f"The film cannot be decoded: {why}.")
+        raise InvalidInput(f"The film cannot be decoded: {why}.")
     return found

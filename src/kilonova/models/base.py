@@ -45,7 +45,7 @@ class EmbeddingModel(ABC):
         """Tokenise or normalise one content whose modality is in the card.
 
         Raises:
-            kilonova.wire.errors.Validation: the content is one that this model cannot embed.
+            kilonova.errors.InvalidInput: the content is one that this model cannot embed.
         """
 
     @abstractmethod

@@ -19,12 +19,12 @@ import numpy as np
 import orjson
 from botocore.config import Config
 
+from kilonova.errors import AccessDenied, Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
 from kilonova.media import wav
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text, Video
 from kilonova.media.sniff import sniff
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
-from kilonova.wire.errors import AccessDenied, KilonovaError, ModelFailed, Throttled, Unavailable, Validation
 
 __all__ = ["BedrockNova", "described", "load"]
 
@@ -156,10 +156,10 @@ def _mp4(film: Video) -> bytes:
 def _refusal(error: botocore.exceptions.ClientError) -> KilonovaError:
     code, said = error.response["Error"]["Code"], f"Bedrock: {error.response['Error'].get('Message', error)}"
     if code in _THROTTLED:
-        return Throttled(said, "Try again with exponential backoff.")
+        return Busy(said, "Try again with exponential backoff.")
     if code in _REFUSED:
         return AccessDenied(said, "The server's own AWS credentials are meant.")
     if code == "ValidationException":
-        return Validation(said)
+        return InvalidInput(said)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return Unavailable(said) if status >= 500 else ModelFailed(said)

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality
 from kilonova.models import cards
 from kilonova.models.card import ModelCard, Purpose
-from kilonova.wire.errors import Validation
 
 __all__ = ["described", "family", "home", "is_folder", "onnx_file"]
 
@@ -51,7 +51,7 @@ def onnx_file(path: Path) -> Path | None:
     """The ONNX file of a model: the one that is named, or the only one of a folder without other weights.
 
     Raises:
-        Validation: there are several.
+        InvalidInput: there are several.
     """
     if path.suffix == ".onnx":
         return path
@@ -60,7 +60,7 @@ def onnx_file(path: Path) -> Path | None:
     found = sorted(path.rglob("*.onnx"))
     if len(found) > 1:
         names = ", ".join(str(one.relative_to(path)) for one in found)
-        raise Validation(f"{path} has several ONNX files: {names}.", f"Name one: --model {found[0]}")
+        raise InvalidInput(f"{path} has several ONNX files: {names}.", f"Name one: --model {found[0]}")
     return found[0] if found else None
 
 
@@ -76,20 +76,20 @@ def described(path: Path) -> ModelCard:
     """The card of a model in a folder; its id is the path.
 
     Raises:
-        Validation: there is no model in it, or its weights are pickles.
+        InvalidInput: there is no model in it, or its weights are pickles.
     """
     if path.suffix == ".onnx" and not path.is_file():
-        raise Validation(f"There is no file {path}.")
+        raise InvalidInput(f"There is no file {path}.")
     name, onnx, path = path, onnx_file(path), home(path)
     config = _config(path)
     if not config and not (path / "modules.json").exists():
-        raise Validation(
+        raise InvalidInput(
             f"There is no model in {path}.",
             "Name a folder with config.json and model.safetensors or model.onnx, or a known model. Those of the "
             "Hugging Face hub are downloaded by `kilonova pull OWNER/NAME`, then they are called NAME.",
         )
     if onnx is None and not any(path.rglob("*.safetensors")):
-        raise Validation(
+        raise InvalidInput(
             f"{path} has no weights in safetensors or ONNX.",
             "Pickles (.bin, .pt) are not read: they can run any program.",
         )
@@ -122,7 +122,7 @@ def described(path: Path) -> ModelCard:
 
 def _of_family(path: Path, known: ModelCard, config: dict[str, Any], transformer: dict[str, Any]) -> ModelCard:
     if not (path / "modules.json").exists():
-        raise Validation(
+        raise InvalidInput(
             f"{path} has no modules.json, so nothing says how its vectors are made.",
             f"Name a folder of the embedding model, such as {known.source}, not of one that talks.",
         )
@@ -160,7 +160,7 @@ def _dimension(path: Path, config: dict[str, Any]) -> int:
         config.get("projection_dim") or config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
     )
     if not found:
-        raise Validation(f"{path} does not say how long its vectors are.")
+        raise InvalidInput(f"{path} does not say how long its vectors are.")
     return int(found)
 
 
@@ -193,7 +193,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Validation(f"{path} is no JSON: {error}.") from None
+        raise InvalidInput(f"{path} is no JSON: {error}.") from None
     return found if isinstance(found, dict) else {}
 
 

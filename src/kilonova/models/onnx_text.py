@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from kilonova.errors import InvalidInput, Unavailable
 from kilonova.media.content import Content, Text
 from kilonova.models import folder
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.ort import open_session
 from kilonova.models.truncation import truncate
-from kilonova.wire.errors import Unavailable, Validation
 
 __all__ = ["OnnxText"]
 
@@ -50,15 +50,17 @@ class OnnxText(EmbeddingModel):
         file, home = folder.onnx_file(path), folder.home(path)
         assert file is not None
         if not (home / "tokenizer.json").is_file():
-            raise Validation(f"{home} has no tokenizer.json.", "Slow tokenizers are not read here; torch's models can.")
+            raise InvalidInput(
+                f"{home} has no tokenizer.json.", "Slow tokenizers are not read here; torch's models can."
+            )
         self._session = open_session(file)
         self._inputs = [one.name for one in self._session.get_inputs()]
         if unknown := set(self._inputs) - _INPUTS:
-            raise Validation(f"{file} wants {', '.join(sorted(unknown))}, which no text embedding model needs.")
+            raise InvalidInput(f"{file} wants {', '.join(sorted(unknown))}, which no text embedding model needs.")
         outputs = [one.name for one in self._session.get_outputs()]
         self._output = next((name for name in (_WHOLE, *_STATES) if name in outputs), "")
         if not self._output:
-            raise Validation(f"{file} gives {', '.join(outputs)}, none of {_WHOLE}, {', '.join(_STATES)}.")
+            raise InvalidInput(f"{file} gives {', '.join(outputs)}, none of {_WHOLE}, {', '.join(_STATES)}.")
         self._pooling = "" if self._output == _WHOLE else _pooling(home)
         self._batch = 1 if _holds(file, _SCALED_BY_BATCH) else None
         self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(home / "tokenizer.json"))
@@ -121,29 +123,29 @@ def _pooling(home: Path) -> str:
     """How ``modules.json`` makes one vector of a text's states: mean, cls or lasttoken.
 
     Raises:
-        Validation: it does not say, or in a way that is not in the ONNX file.
+        InvalidInput: it does not say, or in a way that is not in the ONNX file.
     """
     if not (home / "modules.json").is_file():
-        raise Validation(
+        raise InvalidInput(
             f"{home} has no modules.json, so nothing says how its vectors are made.",
             f"Export it with sentence-transformers: its files give {_WHOLE}, or have modules.json beside them.",
         )
     modules = json.loads((home / "modules.json").read_text(encoding="utf-8"))
     kinds = {module["type"].rpartition(".")[2]: module for module in modules}
     if strange := set(kinds) - {"Transformer", "Pooling", "Normalize"}:
-        raise Validation(f"{home} has {', '.join(sorted(strange))} behind its transformer, which is not in the file.")
+        raise InvalidInput(f"{home} has {', '.join(sorted(strange))} behind its transformer, which is not in the file.")
     if "Pooling" not in kinds:
-        raise Validation(f"{home} has no pooling in modules.json, and its ONNX file gives no {_WHOLE}.")
+        raise InvalidInput(f"{home} has no pooling in modules.json, and its ONNX file gives no {_WHOLE}.")
     facts = json.loads((home / kinds["Pooling"]["path"] / "config.json").read_text(encoding="utf-8"))
     named = {"cls_token": "cls", "mean_tokens": "mean"}
     if not facts.get("include_prompt", True):
-        raise Validation(f"{home} leaves its prompts out of the mean, which is not done here.")
+        raise InvalidInput(f"{home} leaves its prompts out of the mean, which is not done here.")
     modes = [
         name.removeprefix("pooling_mode_") for name, used in facts.items() if name.startswith("pooling_mode_") and used
     ]
     mode = facts.get("pooling_mode") or "+".join(named.get(one, one) for one in modes)
     if mode not in ("mean", "cls", "lasttoken"):
-        raise Validation(f"{home} pools by {mode}; mean, cls and lasttoken are known.")
+        raise InvalidInput(f"{home} pools by {mode}; mean, cls and lasttoken are known.")
     return str(mode)
 
 

@@ -18,10 +18,10 @@ import numpy as np
 import orjson
 import urllib3
 
+from kilonova.errors import Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
 from kilonova.media.content import Content, Modality, Text, Truncation
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
-from kilonova.wire.errors import KilonovaError, ModelFailed, Throttled, Unavailable, Validation
 
 __all__ = ["OpenAIServer", "described", "load"]
 
@@ -35,12 +35,12 @@ def described(name: str) -> ModelCard:
     """The card of a served model; its dimension is asked for.
 
     Raises:
-        Validation: the name is none, or the server refuses.
+        InvalidInput: the name is none, or the server refuses.
         Unavailable: the server cannot be reached.
     """
     url, _, model = name.removeprefix("openai+").partition("#")
     if not model:
-        raise Validation(f"{name!r} names no model.", "Write openai+http://HOST:PORT/v1#MODEL.")
+        raise InvalidInput(f"{name!r} names no model.", "Write openai+http://HOST:PORT/v1#MODEL.")
     (vector,), _ = _Server(name).vectors(["probe 探针"])
     return ModelCard(
         id=name,
@@ -71,7 +71,7 @@ class OpenAIServer(EmbeddingModel):
     def prepare(self, content: Content, purpose: Purpose) -> Prepared:
         assert isinstance(content, Text)
         if content.truncation is Truncation.START:
-            raise Validation("The server of this model cannot keep the end of a text.", "Use truncationMode END.")
+            raise InvalidInput("The server of this model cannot keep the end of a text.", "Use truncationMode END.")
         return Prepared(content.value, 0)
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
@@ -87,7 +87,7 @@ class _Server:
         """Vectors float32 [len(texts), dimension], and the tokens that they cost.
 
         Raises:
-            Validation, Throttled, Unavailable, ModelFailed: as the server answers, after some attempts.
+            InvalidInput, Busy, Unavailable, ModelFailed: as the server answers, after some attempts.
         """
         said = self._ask({"model": self._model, "input": list(texts), "encoding_format": "base64"})
         rows = sorted(said["data"], key=lambda one: int(one["index"]))
@@ -129,5 +129,5 @@ def _vector(given: str | list[float]) -> np.ndarray:
 def _refusal(url: str, status: int, body: bytes) -> KilonovaError:
     said = f"{url} answered {status}: {body[:300].decode(errors='replace')}"
     if status == 429:
-        return Throttled(said)
-    return Unavailable(said) if status >= 500 else Validation(said)
+        return Busy(said)
+    return Unavailable(said) if status >= 500 else InvalidInput(said)

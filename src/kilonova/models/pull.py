@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 import urllib3
 
+from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.models import registry
-from kilonova.wire.errors import AccessDenied, KilonovaError, NotFound, Unavailable, Validation
 
 __all__ = ["Listing", "fetch", "listed"]
 
@@ -66,11 +66,11 @@ def listed(name: str, revision: str = "main", onnx: str | None = None) -> Listin
 
     Raises:
         NotFound, AccessDenied, Unavailable: as their names say.
-        Validation: it needs no download, or has no such weights.
+        InvalidInput: it needs no download, or has no such weights.
     """
     repository = name if name.count("/") == 1 else registry.card(name).repository
     if not repository:
-        raise Validation(f"{name} needs no download.", f"kilonova serve --model {name}")
+        raise InvalidInput(f"{name} needs no download.", f"kilonova serve --model {name}")
     answer = _get(f"/api/models/{repository}/revision/{revision}?blobs=true", repository)
     found = orjson.loads(answer.data)
     every = {one["rfilename"]: one for one in found["siblings"]}
@@ -79,7 +79,7 @@ def listed(name: str, revision: str = "main", onnx: str | None = None) -> Listin
         raise NotFound(f"{repository} has no {onnx}.", f"Its ONNX files: {those or 'none'}.")
     files = {path: _facts(one) for path, one in every.items() if _is_wanted(path, onnx)}
     if onnx is None and not any(file.endswith(_WEIGHTS) for file in files):
-        raise Validation(
+        raise InvalidInput(
             f"{repository} has no weights in safetensors.", "Pickles are not downloaded: they can run any program."
         )
     licence = (found.get("cardData") or {}).get("license") or "not said"
@@ -95,12 +95,12 @@ def fetch(listing: Listing, to: Path, progress: Callable[[int], object]) -> None
         progress: told how many of the bytes are here.
 
     Raises:
-        Validation: the folder exists.
+        InvalidInput: the folder exists.
         Unavailable: the disk is too small, or the connection broke; what came is kept for the next time.
         KilonovaError: a file is not what the hub says; it is removed.
     """
     if to.exists():
-        raise Validation(f"{to} exists already.", "Remove it to download it again.")
+        raise InvalidInput(f"{to} exists already.", "Remove it to download it again.")
     partial = to.with_name(f"{to.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     missing = listing.size - sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kilonova import _home
+from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.media.content import Modality
 from kilonova.models import cards, folder
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import ModelCard
-from kilonova.wire.errors import NotFound, Unavailable, Validation
 
 __all__ = ["NOVA_IDS", "card", "is_here", "load", "names", "pulled_name", "require"]
 
@@ -66,7 +66,7 @@ def card(name: str) -> ModelCard:
 
     Raises:
         NotFound: no family has that name.
-        Validation: there is no model there, it does not embed what is asked for, or has no form in 8 bits.
+        InvalidInput: there is no model there, it does not embed what is asked for, or has no form in 8 bits.
         Unavailable: it is elsewhere and cannot be reached.
     """
     name, int8, asked_for = _parts(name)
@@ -78,13 +78,13 @@ def card(name: str) -> ModelCard:
         found = _known(name)
     if int8:
         if not found.gpu:
-            raise Validation(
+            raise InvalidInput(
                 f"{found.id} has no form in 8 bits here.",
                 "Models that torch runs have one; other servers and ONNX files have theirs or have not.",
             )
         found = replace(found, id=f"{found.id}:int8", int8=True, gpu=False, memory="")
     if missing := asked_for - found.modalities:
-        raise Validation(f"{found.id} does not embed {', '.join(sorted(missing))}.")
+        raise InvalidInput(f"{found.id} does not embed {', '.join(sorted(missing))}.")
     return replace(found, modalities=asked_for) if asked_for else found
 
 

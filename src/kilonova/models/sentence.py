@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kilonova.errors import InvalidInput, Unavailable
 from kilonova.media.content import Audio, Content, Encoded, Image, Mixed, Text, Video
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.budget import Budget
@@ -20,7 +21,6 @@ from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.int8 import quantize
 from kilonova.models.torch import Memory, libraries
 from kilonova.models.truncation import truncate
-from kilonova.wire.errors import Unavailable, Validation
 
 __all__ = ["Sentence"]
 
@@ -150,12 +150,12 @@ class Sentence(EmbeddingModel):
         """The tokens of an input that the model may refuse, which would then fail its whole batch.
 
         Raises:
-            Validation: it is refused: cut because it is too long, of a strange shape, with words that stand for media.
+            InvalidInput: it is refused: cut because it is too long, of a strange shape, with words that stand for media.
         """
         try:
             features = self._features([item], prompt)
         except ValueError as error:
-            raise Validation(
+            raise InvalidInput(
                 f"{self.card.id} cannot read this: {error}", f"It reads {self.card.max_tokens} tokens."
             ) from None
         return int(features["input_ids"].shape[-1]) if "input_ids" in features else 1

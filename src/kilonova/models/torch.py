@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from kilonova.wire.errors import Unavailable
+from kilonova.errors import Unavailable
 
 __all__ = ["Memory", "libraries"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Text, Truncation
 from kilonova.models.card import ModelCard
-from kilonova.wire.errors import Validation
 
 __all__ = ["truncate"]
 
@@ -24,13 +24,13 @@ def truncate(
         around: tokens that are added to it, of a prompt and at its ends.
 
     Raises:
-        Validation: it is too long and must not be cut.
+        InvalidInput: it is too long and must not be cut.
     """
     limit = card.max_tokens - around
     if tokens <= limit:
         return slice(None), None
     if text.truncation is Truncation.NONE:
-        raise Validation(
+        raise InvalidInput(
             f"The text has {tokens + around} tokens; {card.id} reads {card.max_tokens}.",
             "Shorten it, or set truncationMode to START or END.",
         )

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from kilonova.errors import Gone, InvalidInput, KilonovaError, Unavailable, Unreadable
 from kilonova.media import subtitles
 from kilonova.media.text import read
 from kilonova.search.facts import keepable
 from kilonova.search.files import File
 from kilonova.storage.files import read_file
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Gone, KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Beside", "read_beside"]
 
@@ -78,11 +78,11 @@ def _sidecar(uri: str, info: ObjectInfo) -> dict[str, Any]:
         except UnicodeDecodeError:
             found = json.loads(read(data, uri).value)
     except ValueError as error:
-        raise Validation(f"{uri} is no JSON: {error}.", "Mend it or take it away.") from None
+        raise InvalidInput(f"{uri} is no JSON: {error}.", "Mend it or take it away.") from None
     except RecursionError:
-        raise Validation(f"{uri} is nested too deep.", "Mend it or take it away.") from None
+        raise InvalidInput(f"{uri} is nested too deep.", "Mend it or take it away.") from None
     if not isinstance(found, dict):
-        raise Validation(f"{uri} is no JSON object.", 'Write for example {"title": "Harbour"}.')
+        raise InvalidInput(f"{uri} is no JSON object.", 'Write for example {"title": "Harbour"}.')
     return found
 
 
@@ -93,4 +93,4 @@ def _cues(uri: str, info: ObjectInfo) -> list[subtitles.Cue]:
 
 def _check_size(uri: str, info: ObjectInfo, most: int) -> None:
     if info.size > most:
-        raise Validation(f"{uri} has {info.size:,} bytes; at most {most:,} are read beside a file.")
+        raise InvalidInput(f"{uri} has {info.size:,} bytes; at most {most:,} are read beside a file.")

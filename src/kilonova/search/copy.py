@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kilonova.errors import Unavailable
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.wire.errors import Unavailable
 
 __all__ = ["copy"]
 
@@ -27,7 +27,7 @@ def copy(
 
     Raises:
         NotFound: there is no such collection.
-        Validation: the target has one of that name already.
+        InvalidInput: the target has one of that name already.
         Unavailable: the counts differ: somebody wrote to one of them meanwhile.
     """
     made = replace(source.find(name), name=called or name)

@@ -8,12 +8,12 @@ from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
 
+from kilonova.errors import KilonovaError
 from kilonova.media.content import Modality
 from kilonova.media.office import ENDINGS
 from kilonova.media.sniff import HEIC, TEXTS, modality_of_name, sniff
 from kilonova.storage.files import name_of, open_file, path_of
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import KilonovaError
 
 __all__ = ["HINTS", "PLACE", "File", "Kind", "kind_of", "kind_of_file", "under"]
 

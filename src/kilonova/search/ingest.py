@@ -28,6 +28,7 @@ from typing import Any
 
 from kilonova.engine.engine import Engine
 from kilonova.engine.patience import embed_patiently
+from kilonova.errors import Gone, InternalError, InvalidInput, KilonovaError, Unavailable, Unreadable
 from kilonova.media import subtitles
 from kilonova.media.content import Modality
 from kilonova.media.words import printable
@@ -40,7 +41,6 @@ from kilonova.search.removal import removal
 from kilonova.search.skipped import EMPTY
 from kilonova.storage.files import name_of, open_file, read_file
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.wire.errors import Gone, InternalServer, KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Tally", "ingest"]
 
@@ -248,7 +248,7 @@ class _Run:
             self.tally.total -= 1
         except Unavailable:
             raise
-        except Validation as error:
+        except InvalidInput as error:
             if not isinstance(error, Unreadable):  # else nobody knows what it holds; what is known stays
                 await self._forget(known)
             self._fail(file, str(error))
@@ -291,8 +291,8 @@ class _Run:
         self._wrote = True
         try:
             self._store.upsert(self._collection.name, points)
-        except Validation as error:  # nothing is wrong with the file
-            raise InternalServer(error.message, error.hint) from error
+        except InvalidInput as error:  # nothing is wrong with the file
+            raise InternalError(error.message, error.hint) from error
         stale = (known.ids if known is not None else set()) - {point.id for point in points}
         self._store.delete(self._collection.name, stale)
 
@@ -325,7 +325,7 @@ class _Run:
         """The points of a file."""
         try:
             self._engine.require(_MODALITIES[file.kind])
-        except Validation as error:  # nothing is wrong with the file: what is known of it stays
+        except InvalidInput as error:  # nothing is wrong with the file: what is known of it stays
             raise Unreadable(error.message, error.hint) from None
         described = {**await self._reading.describe(file), **said}
         tasks: list[asyncio.Task[tuple[Part, Any]]] = []
@@ -348,7 +348,7 @@ class _Run:
                 task.cancel()
         points: list[Point] = []
         for one in found:
-            if isinstance(one, Validation):
+            if isinstance(one, InvalidInput):
                 faults.append(str(one))
             elif isinstance(one, BaseException):
                 raise one
@@ -360,7 +360,7 @@ class _Run:
             raise _Blank
         fault = _joined(faults)
         if not points:
-            raise Validation(fault)
+            raise InvalidInput(fault)
         return _numbered(points, fault)
 
     async def _parts(self, file: File, data: bytes | None) -> AsyncGenerator[Part]:
@@ -437,7 +437,7 @@ def _read(file: File) -> tuple[bytes | None, str]:
 
     Raises:
         Gone, Unreadable: it cannot be read.
-        Validation: it is too large.
+        InvalidInput: it is too large.
         _Blank: there are no words in it.
     """
     try:

@@ -11,6 +11,7 @@ from typing import Any
 from kilonova._process.parent import ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
+from kilonova.errors import InvalidInput, Unavailable, Unreadable
 from kilonova.jobs.reader import Wanted
 from kilonova.jobs.sources import check_size, pieces, reading_processes
 from kilonova.media import limits
@@ -26,7 +27,6 @@ from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page, PageFound
 from kilonova.search.scratch import Scratch
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import Unavailable, Unreadable, Validation
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]
 
@@ -123,7 +123,7 @@ class Reading:
             data: all of it, for texts and images.
 
         Raises:
-            Validation: nothing of it can be read.
+            InvalidInput: nothing of it can be read.
             Unavailable: S3 keeps failing.
         """
         if file.kind is Kind.TEXT:
@@ -173,14 +173,14 @@ class Reading:
         """A page of a document, from 0, or its words where it cannot be drawn; None after the last one.
 
         Raises:
-            Validation: it cannot be read.
+            InvalidInput: it cannot be read.
             Unavailable: S3 keeps failing.
         """
         found = await self._page(uri, info, number)
         if found is None:
             return None
         if found.image is None and found.fault and not found.words:
-            raise Validation(found.fault)
+            raise InvalidInput(found.fault)
         return found.image or found.words
 
     async def _page(self, uri: str, info: ObjectInfo, number: int) -> PageFound | None:
@@ -220,7 +220,7 @@ def reads_whole(file: File) -> bool:
     """Whether a file is read at once, and not piece by piece.
 
     Raises:
-        Validation: it is larger than is taken, or empty.
+        InvalidInput: it is larger than is taken, or empty.
     """
     if file.kind not in (Kind.TEXT, Kind.IMAGE):
         return False

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kilonova.errors import KilonovaError
 from kilonova.media.subtitles import ENDINGS as SUBTITLES
 from kilonova.search.files import File, Kind, kind_of, kind_of_file, under
 from kilonova.search.skipped import (
@@ -26,7 +27,6 @@ from kilonova.search.skipped import (
 from kilonova.storage.files import path_of, uri_of
 from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import connect, split_prefix
-from kilonova.wire.errors import KilonovaError
 
 __all__ = ["Listing", "is_missing", "look", "resolve"]
 

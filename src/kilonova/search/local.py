@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kilonova import _home
+from kilonova.client.shared import Shared
+from kilonova.credentials import configured as identity
 from kilonova.engine.engine import Engine
+from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
@@ -19,13 +22,10 @@ from kilonova.search.items import Reading, Settings
 from kilonova.search.listing import Listing, look, resolve
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
 from kilonova.search.rerank import Reranker
-from kilonova.server import identity
 from kilonova.stores import registry
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, VectorStore
-from kilonova.stores.filter import Exists, all_of
-from kilonova.stores.qdrant import QdrantEdge
-from kilonova.stores.shared import Shared
-from kilonova.wire.errors import NotFound, Validation
+from kilonova.stores.filters.tree import Exists, all_of
 
 __all__ = ["collection", "neighbours", "page", "rounds", "search", "store"]
 
@@ -48,7 +48,7 @@ def collection(store: VectorStore, name: str, model: str | None, dimension: int 
     """A collection, made when there is none: by kilonova-mini with 1,024 numbers unless said otherwise.
 
     Raises:
-        Validation: there is one of another model or dimension.
+        InvalidInput: there is one of another model or dimension.
     """
     wanted = card(model).id if model else ""
     try:
@@ -57,7 +57,7 @@ def collection(store: VectorStore, name: str, model: str | None, dimension: int 
         found = Collection(name, wanted or "kilonova-mini", dimension or 1024)
         store.create(found)
     if (wanted or found.model, dimension or found.dimension) != (found.model, found.dimension):
-        raise Validation(
+        raise InvalidInput(
             f"{name} holds vectors of {found.dimension} numbers by {found.model}, and cannot hold others.",
             f"Embed the files anew beside it: kilonova index FOLDER --collection {name}-2"
             + (f" --model {model}" if model else "")
@@ -122,12 +122,12 @@ async def page(path: str, number: int) -> Image | str:
     """A page of a document, from 1, or its words where it cannot be drawn.
 
     Raises:
-        Validation: there is no such file or page, or it cannot be read.
+        InvalidInput: there is no such file or page, or it cannot be read.
     """
     (root,) = resolve([path])
     listing = look([root])
     if root in listing.missing:
-        raise Validation(f"There is no {path}.", "Name files, folders, or s3://bucket/prefix.")
+        raise InvalidInput(f"There is no {path}.", "Name files, folders, or s3://bucket/prefix.")
     for file in listing.files:
         if file.kind is files.Kind.DOCUMENT:
             reading = Reading(card("kilonova-mini"), Settings())
@@ -136,9 +136,9 @@ async def page(path: str, number: int) -> Image | str:
             finally:
                 reading.close()
             if found is None:
-                raise Validation(f"{path} has no page {number}.")
+                raise InvalidInput(f"{path} has no page {number}.")
             return found
-    raise Validation(f"{path} is no document.", f"Documents end in .pdf, {', '.join(ENDINGS)}.")
+    raise InvalidInput(f"{path} is no document.", f"Documents end in .pdf, {', '.join(ENDINGS)}.")
 
 
 async def search(

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kilonova.engine.engine import Engine
+from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Content, Encoded, Modality, Text
 from kilonova.models.background import background
 from kilonova.models.card import Purpose
@@ -26,8 +27,7 @@ from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
 from kilonova.search.rerank import Reranker, reordered
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.checks import check_query
-from kilonova.stores.filter import Compare, Filter, In, all_of
-from kilonova.wire.errors import NotFound, Validation
+from kilonova.stores.filters.tree import Compare, Filter, In, all_of
 
 __all__ = ["UNLIKE", "Fusion", "Hit", "Mode", "Query", "Searcher", "of", "purpose"]
 
@@ -151,13 +151,13 @@ class Searcher:
         """The hits, best first.
 
         Raises:
-            Validation: nothing is asked for, or the model cannot embed it.
+            InvalidInput: nothing is asked for, or the model cannot embed it.
             NotFound: no point has an id of ``good`` or ``bad``.
         """
         vector = await self._vector(collection, query)
         words = " ".join(item.value for item, weight in query.wanted if isinstance(item, Text) and weight > 0)
         if query.mode is Mode.WORDS and not words:
-            raise Validation("There are no words to look for.", "Give a text, or search by vectors.")
+            raise InvalidInput("There are no words to look for.", "Give a text, or search by vectors.")
         hits = await asyncio.to_thread(self._found, collection, query, vector, words)
         if not (query.good or query.bad):
             return hits
@@ -170,7 +170,7 @@ class Searcher:
             mixed = query.vector
             check_query(collection, mixed)
         elif not query.wanted:
-            raise Validation("Nothing is looked for.", "Give a text or a file.")
+            raise InvalidInput("Nothing is looked for.", "Give a text or a file.")
         elif query.mode is Mode.WORDS:
             return None
         else:
@@ -183,7 +183,7 @@ class Searcher:
                 assert embedding is not None  # only the sound of a film can be missing
                 mixed += np.float32(weight) * embedding.vector
             if not np.linalg.norm(mixed) > 0:
-                raise Validation("What is wanted and what is not cancel each other.")
+                raise InvalidInput("What is wanted and what is not cancel each other.")
             mixed /= np.linalg.norm(mixed)
         if query.good or query.bad:
             marked = await asyncio.to_thread(self._vectors, collection.name, [*query.good, *query.bad])

@@ -15,14 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from kilonova.errors import InvalidInput, KilonovaError, Unavailable, Unreadable
 from kilonova.media.content import Image
+from kilonova.media.ocr import PageReader
 from kilonova.media.words import join_lines
-from kilonova.models.mini.page import PageReader
 from kilonova.search.facts import of_file
 from kilonova.search.files import Kind
 from kilonova.storage.files import name_of, open_file
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.errors import KilonovaError, Unavailable, Unreadable, Validation
 
 __all__ = ["Describe", "Page", "PageFound", "handler"]
 
@@ -153,7 +153,7 @@ class _Pages:
 
         try:
             image = document.page(self._document, number)
-        except Validation as error:
+        except InvalidInput as error:
             words = document.words(self._document, number)
             self._check()
             return PageFound(None, words, str(error))
@@ -178,7 +178,7 @@ class _Pages:
             self._source = _Source(file)
             try:
                 return self._stack.enter_context(document.opened(cast(BinaryIO, self._source)))
-            except Validation:
+            except InvalidInput:
                 self._check()
                 raise
         if office.converter() is None:
@@ -261,7 +261,7 @@ def _document(file: BinaryIO) -> dict[str, Any]:
         with document.opened(cast(BinaryIO, source)) as opened:
             facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
             found = {"title": _plain(facts.get("Title")), "author": _plain(facts.get("Author")), "pages": len(opened)}
-    except Validation as error:
+    except InvalidInput as error:
         raise source.fault or error from None
     made = re.match(r"D:(\d{4})(\d\d)(\d\d)", facts.get("CreationDate", ""))
     return found | (_date("-".join(made.groups()), "") if made else {})

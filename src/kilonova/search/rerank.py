@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kilonova.errors import InvalidInput
 from kilonova.models.torch import libraries
-from kilonova.wire.errors import Validation
 
 __all__ = ["CrossEncoder", "Reranker", "reordered"]
 
@@ -28,8 +28,8 @@ class CrossEncoder:
         model: a folder, or a name on the Hugging Face hub, from where it is downloaded.
 
     Raises:
-        kilonova.wire.errors.Unavailable: the extra is not installed.
-        Validation: there is no such model, or it has no single score.
+        kilonova.errors.Unavailable: the extra is not installed.
+        InvalidInput: there is no such model, or it has no single score.
     """
 
     def __init__(self, model: str) -> None:
@@ -37,9 +37,9 @@ class CrossEncoder:
         try:
             self._model: Any = sentence_transformers.CrossEncoder(model)
         except (OSError, ValueError) as error:
-            raise Validation(f"{model} cannot be loaded: {error}", "Name a folder with a cross-encoder.") from None
+            raise InvalidInput(f"{model} cannot be loaded: {error}", "Name a folder with a cross-encoder.") from None
         if self._model.num_labels != 1:
-            raise Validation(f"{model} has {self._model.num_labels} scores; a reranker has one.")
+            raise InvalidInput(f"{model} has {self._model.num_labels} scores; a reranker has one.")
 
     def __call__(self, query: str, texts: Sequence[str]) -> np.ndarray:
         scores = self._model.predict([(query, text) for text in texts], show_progress_bar=False)

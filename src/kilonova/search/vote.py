@@ -6,8 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from kilonova.errors import InvalidInput
 from kilonova.search.query import Hit
-from kilonova.wire.errors import Validation
 
 __all__ = ["vote"]
 
@@ -22,10 +22,12 @@ def vote(neighbours: Sequence[Hit], field: str, *, majority: bool = False) -> di
             no distance decides alone (as ``weights="distance"`` of scikit-learn's KNeighborsClassifier).
 
     Raises:
-        Validation: there are no neighbours.
+        InvalidInput: there are no neighbours.
     """
     if not neighbours:
-        raise Validation(f"No indexed file has a {field} to vote with.", "Label some: kilonova index --set NAME=VALUE.")
+        raise InvalidInput(
+            f"No indexed file has a {field} to vote with.", "Label some: kilonova index --set NAME=VALUE."
+        )
     apart = [math.sqrt(max(0.0, 2.0 - 2.0 * (hit.similarity or 0.0))) for hit in neighbours]
     same = [distance < 1e-3 for distance in apart]
     votes: dict[str, float] = defaultdict(float)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import QuotaExceeded, Throttled
+from kilonova.credentials.credential import Credential
+from kilonova.errors import Busy, QuotaExceeded
 
 __all__ = ["Admission", "Place"]
 
@@ -23,7 +23,7 @@ class Place:
         """Hold further bytes, of a body or of an object that is to be read, until the request ends.
 
         Raises:
-            Throttled: too many bytes are under way.
+            Busy: too many bytes are under way.
         """
         self._admission.check(length, self)
         self.length += length
@@ -74,7 +74,7 @@ class Admission:
         """A place for a request that declares a body of ``length`` bytes; it holds nothing yet.
 
         Raises:
-            Throttled: too many bytes are under way for it. A body alone is always let in.
+            Busy: too many bytes are under way for it. A body alone is always let in.
         """
         place = Place(self)
         self.check(length, place)
@@ -87,10 +87,10 @@ class Admission:
         """Refuse further bytes of a request, if others leave no room for them.
 
         Raises:
-            Throttled: they do not.
+            Busy: they do not.
         """
         full = self.bytes > place.length and self.bytes + length > self._max_bytes
         if not place.caller:
             full = full or (self.nobodys > place.length and self.nobodys + length > self._max_bytes // 2)
         if full:
-            raise Throttled(f"{self.bytes:,} bytes of input are under way.", "Try again with exponential backoff.")
+            raise Busy(f"{self.bytes:,} bytes of input are under way.", "Try again with exponential backoff.")

@@ -14,8 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kilonova._process.parent import Child
+from kilonova.credentials.credential import Credential
 from kilonova.engine.engine import Engine
 from kilonova.engine.engines import Engines
+from kilonova.errors import UnknownOperation
 from kilonova.jobs.service import Jobs, JobSettings
 from kilonova.server import health, metrics, openapi
 from kilonova.server.admission import Admission
@@ -27,10 +29,8 @@ from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call, ErrorBody, Operation
 from kilonova.server.search import Search
 from kilonova.stores import registry
-from kilonova.stores.qdrant import QdrantEdge
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.wire import bedrock, openai
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import UnknownOperation
 
 __all__ = ["Settings", "create_app"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import orjson
 
 from kilonova.engine.engines import Engines
+from kilonova.errors import InvalidInput
 from kilonova.jobs.service import Jobs
 from kilonova.media.content import Modality
 from kilonova.server.operation import Answer, Call
 from kilonova.wire import async_invoke as wire
 from kilonova.wire import bedrock
-from kilonova.wire.errors import Validation
 
 if TYPE_CHECKING:
     from kilonova.jobs.records import Job
@@ -72,7 +72,7 @@ class AsyncInvoke:
         call.take_body()
         job = await self._found(call)
         if not await self._jobs.cancel(job.view.id):
-            raise Validation(f"{job.view.arn} has ended already.")
+            raise InvalidInput(f"{job.view.arn} has ended already.")
         return Answer(b"{}")
 
     async def _found(self, call: Call) -> Job:

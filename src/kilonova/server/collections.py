@@ -1,4 +1,4 @@
-"""``/v1/collections``: a vector store over HTTP. ``stores.remote`` is the other end."""
+"""``/v1/collections``: a vector store over HTTP. ``client.remote`` is the other end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from kilonova.search import indexed
 from kilonova.server.operation import Answer, Call
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.stores.filter import Filter, parse
+from kilonova.stores.filters.tree import Filter, parse
 from kilonova.wire import search as wire
 
 __all__ = ["Collections"]

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from kilonova.engine.engine import Engine
 from kilonova.engine.engines import Engines
 from kilonova.engine.supervisor import State
+from kilonova.errors import Busy, KilonovaError
 from kilonova.server.bucket import Bucket
-from kilonova.wire.errors import KilonovaError, Throttled
 
 __all__ = ["Readiness", "livez"]
 
@@ -76,7 +76,7 @@ async def _ask(engine: Engine) -> str:
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
             await engine.probe()
-    except Throttled:
+    except Busy:
         return ""  # busy, and working: taking it out of service would not help
     except TimeoutError:
         return f"a probe took more than {_PROBE_SECONDS:g} s"

@@ -7,13 +7,13 @@ from time import perf_counter
 
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.engine.engines import Engines
+from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
 from kilonova.media.text import decode
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
 from kilonova.wire import bedrock, nova
-from kilonova.wire.errors import Validation
 from kilonova.wire.nova import EmbeddingMode, EmbeddingType
 
 __all__ = ["Bedrock"]
@@ -88,7 +88,7 @@ class Bedrock:
         data = await self._sources.s3.read(place.uri, limits.S3_BYTES[Modality.TEXT], place.bucketOwner, call.hold)
         value = decode(data, place.uri)
         if len(value) > limits.TEXT_S3_CHARACTERS:
-            raise Validation(
+            raise InvalidInput(
                 f"{place.uri} has {len(value):,} characters; at most {limits.TEXT_S3_CHARACTERS:,} are taken.",
                 "Cut it, or start an asynchronous invocation with SEGMENTED_EMBEDDING.",
             )

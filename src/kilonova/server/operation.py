@@ -14,12 +14,12 @@ from uuid import uuid4
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from kilonova.credentials.credential import Credential
+from kilonova.errors import InternalError, InvalidInput, KilonovaError, Unavailable
 from kilonova.media.limits import INLINE_BODY_BYTES
 from kilonova.server import limits, metrics
 from kilonova.server.admission import Admission, Place
 from kilonova.wire import sigv4
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import InternalServer, KilonovaError, Unavailable, Validation
 
 __all__ = ["Answer", "Call", "Operation"]
 
@@ -51,7 +51,7 @@ class Call:
         """Count further bytes as under way until the request ends.
 
         Raises:
-            Throttled: there are too many.
+            Busy: there are too many.
         """
         assert self.place is not None
         self.place.more(length)
@@ -135,7 +135,7 @@ class Operation:
             raise
         except BaseException:  # Rust's panics are no Exceptions; this is where any fault becomes its request's answer
             _log.exception("unexpected error", extra={"request_id": request_id, "operation": self._name})
-            fault = InternalServer("The server failed on this request.", f"Its log has the reason under {request_id}.")
+            fault = InternalError("The server failed on this request.", f"Its log has the reason under {request_id}.")
             error, response = fault.name, self._refuse(fault)
         response.headers["x-amzn-RequestId"] = request_id
         self._record(call, response.status_code, error, request_id, perf_counter() - begin)
@@ -177,11 +177,11 @@ def _check_form(request: Request) -> None:
     """Refuse what no operation takes.
 
     Raises:
-        Validation: it is.
+        InvalidInput: it is.
     """
     coding = request.headers.get("content-encoding", "identity")
     if coding.strip().lower() not in ("", "identity"):
-        raise Validation(f"The body is sent with Content-Encoding {coding}.", "Send it uncompressed.")
+        raise InvalidInput(f"The body is sent with Content-Encoding {coding}.", "Send it uncompressed.")
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -197,7 +197,7 @@ def _declared_length(request: Request) -> int:
     """The body's length as declared, 0 where it is not.
 
     Raises:
-        Validation: it declares more than a body may have.
+        InvalidInput: it declares more than a body may have.
     """
     length = int(request.headers.get("content-length", "0"))
     if length > INLINE_BODY_BYTES:
@@ -209,8 +209,8 @@ async def _read(request: Request, place: Place) -> tuple[bytes, str]:
     """The whole body, counted as it arrives, and its SHA-256.
 
     Raises:
-        Validation: it is longer than a body may be, or does not arrive, or there should be none.
-        Throttled: too many bytes are under way.
+        InvalidInput: it is longer than a body may be, or does not arrive, or there should be none.
+        Busy: too many bytes are under way.
     """
     digest, length = hashlib.sha256(), 0
     chunks: list[bytes] = []
@@ -227,19 +227,19 @@ async def _read(request: Request, place: Place) -> tuple[bytes, str]:
                     patience.reschedule(begin + seconds)
                 length += len(chunk)
                 if request.method in _BODILESS:
-                    raise Validation(f"{request.method} takes no body.", "Send what you ask for in the query.")
+                    raise InvalidInput(f"{request.method} takes no body.", "Send what you ask for in the query.")
                 if length > INLINE_BODY_BYTES:
                     raise _too_long(length)
                 place.more(len(chunk))
                 digest.update(chunk)
                 chunks.append(chunk)
     except TimeoutError:
-        raise Validation(f"The body did not arrive within {seconds:g} s.") from None
+        raise InvalidInput(f"The body did not arrive within {seconds:g} s.") from None
     return b"".join(chunks), digest.hexdigest()
 
 
-def _too_long(length: int) -> Validation:
-    return Validation(
+def _too_long(length: int) -> InvalidInput:
+    return InvalidInput(
         f"The body has {length:,} bytes; at most {INLINE_BODY_BYTES:,} are taken.",
         "Put the file into S3 and send its s3Location.",
     )

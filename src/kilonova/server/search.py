@@ -16,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from kilonova.engine.engines import Engines
+from kilonova.errors import InvalidInput, NotFound
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Text
 from kilonova.search import indexed
@@ -26,9 +27,8 @@ from kilonova.server.sources import Sources
 from kilonova.storage.objects import ObjectInfo
 from kilonova.storage.s3 import connect, explained, split_uri
 from kilonova.stores.base import Collection, VectorStore
-from kilonova.stores.filter import parse
+from kilonova.stores.filters.tree import parse
 from kilonova.wire import search as wire
-from kilonova.wire.errors import NotFound, Validation
 
 if TYPE_CHECKING:
     from kilonova.search.items import Reading
@@ -125,7 +125,7 @@ class Search:
     async def _collection(self, name: str) -> Collection:
         found = await asyncio.to_thread(self._store.find, name)
         if found.model not in self._searchers:
-            raise Validation(
+            raise InvalidInput(
                 f"{name} holds vectors by {found.model}; this server has {', '.join(self._searchers)}.",
                 f"Start it with: kilonova serve --model {found.model}; or embed the files anew: kilonova index FOLDER "
                 f"--collection {name}-2 --model {next(iter(self._searchers))}",
@@ -157,7 +157,7 @@ class Search:
             await asyncio.to_thread(file.flush)
             found = await self._reading.page(file.name, ObjectInfo(len(data), file.name), number - 1)
         if found is None:
-            raise Validation(f"The document has no page {number}.")
+            raise InvalidInput(f"The document has no page {number}.")
         return Text(found) if isinstance(found, str) else found
 
     async def _form(self, call: Call) -> tuple[wire.SearchRequest, list[_Wanted]]:
@@ -169,9 +169,9 @@ class Search:
         try:
             form = await MultiPartParser(call.request.headers, body(), max_part_size=limits.INLINE_BODY_BYTES).parse()
         except MultiPartException as error:
-            raise Validation(f"The form cannot be read: {error.message}.") from None
+            raise InvalidInput(f"The form cannot be read: {error.message}.") from None
         except (UnicodeError, LookupError) as error:
-            raise Validation(f"The form's text cannot be read: {error}.", "Send it in UTF-8.") from None
+            raise InvalidInput(f"The form's text cannot be read: {error}.", "Send it in UTF-8.") from None
         fields: dict[str, Any] = {}
         wanted: list[_Wanted] = []
         try:
@@ -179,7 +179,7 @@ class Search:
                 given = form.getlist(name)
                 files = [one for one in given if isinstance(one, UploadFile)]
                 if files and name not in wire.FILES:
-                    raise Validation(f"{name} is no field for files.", f"Use {', '.join(wire.FILES)}.")
+                    raise InvalidInput(f"{name} is no field for files.", f"Use {', '.join(wire.FILES)}.")
                 wanted += [
                     (await self._content(name, await file.read(), None, file.filename or ""), 1.0) for file in files
                 ]

@@ -21,8 +21,8 @@ class Sources:
         """The file's bytes.
 
         Raises:
-            kilonova.wire.errors.Validation: it does not exist, may not be read, or is too large.
-            kilonova.wire.errors.Unavailable: S3 cannot be reached or fails.
+            kilonova.errors.InvalidInput: it does not exist, may not be read, or is too large.
+            kilonova.errors.Unavailable: S3 cannot be reached or fails.
         """
         if source.s3Location is None:
             assert isinstance(source.bytes, bytes)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote_to_bytes
 
+from kilonova.errors import Gone, Unreadable
 from kilonova.storage.objects import ObjectFile, ObjectInfo
 from kilonova.storage.s3 import connect
-from kilonova.wire.errors import Gone, Unreadable
 
 __all__ = ["name_of", "open_file", "path_of", "read_file", "uri_of"]
 

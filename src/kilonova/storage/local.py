@@ -25,8 +25,8 @@ from typing import IO, Any, Self
 
 from kilonova import _home
 from kilonova._process import marks
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.credentials.credential import Credential
+from kilonova.errors import InvalidInput, KilonovaError
 
 __all__ = ["LocalS3", "check_buckets", "command", "endpoint", "free_port", "security"]
 
@@ -193,7 +193,7 @@ class LocalS3:
         """Make buckets that are not there yet.
 
         Raises:
-            Validation: a name is none for a bucket.
+            InvalidInput: a name is none for a bucket.
             KilonovaError: one cannot be made.
         """
         from botocore.exceptions import BotoCoreError, ClientError
@@ -252,11 +252,11 @@ def check_buckets(names: Sequence[str]) -> None:
     """Refuse what S3 does not take as names of buckets.
 
     Raises:
-        Validation: it is said what is wrong.
+        InvalidInput: it is said what is wrong.
     """
     for name in names:
         if not _BUCKET.fullmatch(name) or ".." in name or re.fullmatch(r"[\d.]+", name):
-            raise Validation(
+            raise InvalidInput(
                 f"{name!r} is no name for a bucket.",
                 "S3 takes 3 to 63 lower-case letters, digits, hyphens and dots, with a letter or a digit at both ends.",
             )

@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from kilonova.errors import Unavailable
 from kilonova.storage.s3 import explained, owned, split_prefix, split_uri
-from kilonova.wire.errors import Unavailable
 
 __all__ = ["PART_BYTES", "ObjectFile", "ObjectInfo", "Target", "describe", "objects", "patiently"]
 
@@ -54,7 +54,7 @@ def describe(client: Any, uri: str, owner: str | None = None) -> ObjectInfo:
     """Size and ETag of an object.
 
     Raises:
-        Validation: it does not exist or may not be read.
+        InvalidInput: it does not exist or may not be read.
         Unavailable: S3 keeps failing.
     """
     bucket, key = split_uri(uri)
@@ -66,7 +66,7 @@ def objects(client: Any, uri: str) -> Iterator[tuple[str, ObjectInfo]]:
     """All objects under a prefix, in the order of their keys.
 
     Raises:
-        Validation: the bucket does not exist or may not be listed.
+        InvalidInput: the bucket does not exist or may not be listed.
         Unavailable: S3 keeps failing.
     """
     bucket, prefix = split_prefix(uri)
@@ -126,7 +126,7 @@ class ObjectFile(io.RawIOBase):
         """Bytes from the present place on; fewer than wanted only at the end.
 
         Raises:
-            Validation: the object was changed or deleted meanwhile.
+            InvalidInput: the object was changed or deleted meanwhile.
             Unavailable: S3 keeps failing.
         """
         end = self.size if count < 0 else min(self.size, self._place + count)

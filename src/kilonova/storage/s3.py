@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from kilonova.wire.errors import Gone, KilonovaError, Unavailable, Unreadable, Validation
+from kilonova.errors import Gone, InvalidInput, KilonovaError, Unavailable, Unreadable
 
 __all__ = ["S3Reader", "connect", "explained", "owned", "split_prefix", "split_uri"]
 
@@ -16,7 +16,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of ``s3://bucket/key``.
 
     Raises:
-        Validation: no such URI.
+        InvalidInput: no such URI.
     """
     return _split(uri, "s3://bucket/key", key=True)
 
@@ -25,7 +25,7 @@ def split_prefix(uri: str) -> tuple[str, str]:
     """Bucket and prefix of ``s3://bucket/prefix``; the prefix may be empty.
 
     Raises:
-        Validation: no such URI.
+        InvalidInput: no such URI.
     """
     return _split(uri, "s3://bucket/prefix/", key=False)
 
@@ -34,7 +34,7 @@ def _split(uri: str, form: str, key: bool) -> tuple[str, str]:
     scheme, _, rest = uri.partition("://")
     bucket, _, name = rest.partition("/")
     if scheme != "s3" or not bucket or (key and not name):
-        raise Validation(f"{uri!r} is no S3 URI.", f"It must read {form}.")
+        raise InvalidInput(f"{uri!r} is no S3 URI.", f"It must read {form}.")
     return bucket, name
 
 
@@ -57,7 +57,7 @@ class S3Reader:
             hold: called with the object's size before it is read; may refuse by raising.
 
         Raises:
-            Validation: it does not exist, may not be read, or is too large.
+            InvalidInput: it does not exist, may not be read, or is too large.
             Unavailable: S3 cannot be reached or fails.
         """
         bucket, key = split_uri(uri)
@@ -68,7 +68,7 @@ class S3Reader:
         with closing(found["Body"]) as body:
             size = found["ContentLength"]
             if size > limit:
-                raise Validation(f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object.")
+                raise InvalidInput(f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object.")
             if hold is not None:
                 hold(size)
             data: bytes = await asyncio.to_thread(explained, uri, body.read)
@@ -84,7 +84,7 @@ def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
     """Call boto3; its many exceptions become ours.
 
     Raises:
-        Validation: the object does not exist, may not be read or written, or was changed.
+        InvalidInput: the object does not exist, may not be read or written, or was changed.
         Unavailable: S3 cannot be reached or fails; trying again may help.
     """
     import botocore.exceptions as boto
@@ -99,7 +99,7 @@ def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
             "Start it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile, for your S3.",
         ) from error
     except boto.ParamValidationError as error:
-        raise Validation(f"{uri} is no valid S3 address: {error}") from error
+        raise InvalidInput(f"{uri} is no valid S3 address: {error}") from error
     except (boto.BotoCoreError, OSError) as error:
         raise Unavailable(
             f"S3 cannot be reached ({type(error).__name__}) for {uri}.", "Check AWS_ENDPOINT_URL_S3."

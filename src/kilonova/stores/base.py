@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from kilonova.stores.filter import Filter
-from kilonova.wire.errors import KilonovaError, NotFound
+from kilonova.errors import KilonovaError, NotFound
+from kilonova.stores.filters.tree import Filter
 
 __all__ = ["Collection", "Match", "Metric", "Point", "VectorStore"]
 
@@ -77,7 +77,7 @@ class VectorStore(ABC):
 
     @abstractmethod
     def create(self, collection: Collection) -> None:
-        """Make an empty collection. Raises ``Validation`` where there is one of that name."""
+        """Make an empty collection. Raises ``InvalidInput`` where there is one of that name."""
 
     @abstractmethod
     def drop(self, name: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from kilonova.errors import InvalidInput
 from kilonova.stores.base import Collection, Point
-from kilonova.wire.errors import Validation
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -41,10 +41,10 @@ def check_name(name: str) -> None:
     """Refuse names that a collection cannot have in every store.
 
     Raises:
-        Validation: the name is not valid.
+        InvalidInput: the name is not valid.
     """
     if not _NAME.fullmatch(name) or len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES or not _encodable(name):
-        raise Validation(
+        raise InvalidInput(
             f"{name!r} is no name of a collection.",
             f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), a letter or digit first.",
         )
@@ -54,11 +54,11 @@ def check_points(collection: Collection, points: Sequence[Point]) -> None:
     """Refuse points that do not fit into a collection, or that could not be read back.
 
     Raises:
-        Validation: the message names the point and what is wrong with it.
+        InvalidInput: the message names the point and what is wrong with it.
     """
     for point in points:
         if point.vector.shape != (collection.dimension,):
-            raise Validation(
+            raise InvalidInput(
                 f"The vector of {point.id[:200]} is {point.vector.shape}; "
                 f"{collection.name} holds vectors of {collection.dimension}."
             )
@@ -69,15 +69,15 @@ def check_point(point: Point) -> None:
     """Refuse a point that could not be read back.
 
     Raises:
-        Validation: the message names the point and what is wrong with it.
+        InvalidInput: the message names the point and what is wrong with it.
     """
     shown = point.id[:200]
     if not 0 < len(point.id) <= MAX_ID or not _encodable(point.id):
-        raise Validation(f"{shown!r} is no id of a point.", f"Use 1 to {MAX_ID:,} characters of valid Unicode.")
+        raise InvalidInput(f"{shown!r} is no id of a point.", f"Use 1 to {MAX_ID:,} characters of valid Unicode.")
     if not np.isfinite(point.vector).all():
-        raise Validation(f"The vector of {shown} has numbers that are not finite.")
+        raise InvalidInput(f"The vector of {shown} has numbers that are not finite.")
     if len(point.text) > MAX_TEXT or not _encodable(point.text):
-        raise Validation(
+        raise InvalidInput(
             f"The text of {shown} cannot be kept.", f"Send at most {MAX_TEXT:,} characters of valid Unicode."
         )
     check_payload(point.payload, f"The payload of {shown}")
@@ -87,15 +87,15 @@ def check_query(collection: Collection, vector: np.ndarray) -> None:
     """Refuse a query that does not fit into a collection.
 
     Raises:
-        Validation: its length is not the collection's dimension, or it has numbers that are not finite.
+        InvalidInput: its length is not the collection's dimension, or it has numbers that are not finite.
     """
     if vector.shape != (collection.dimension,):
-        raise Validation(
+        raise InvalidInput(
             f"The query is a vector of {vector.size} numbers; "
             f"{collection.name} holds vectors of {collection.dimension}."
         )
     if not np.isfinite(vector).all():
-        raise Validation("The query is a vector with numbers that are not finite.")
+        raise InvalidInput("The query is a vector with numbers that are not finite.")
 
 
 def check_payload(payload: Any, where: str) -> None:
@@ -106,7 +106,7 @@ def check_payload(payload: Any, where: str) -> None:
         where: what the message calls it.
 
     Raises:
-        Validation: it is nested more than 32 deep, has more than 10,000 values or 1,000,000 characters, or a value
+        InvalidInput: it is nested more than 32 deep, has more than 10,000 values or 1,000,000 characters, or a value
             that is not JSON: NaN, an infinity, an integer beyond 64 bits, a string that is not valid Unicode.
     """
     values = characters = 0
@@ -123,21 +123,21 @@ def check_payload(payload: Any, where: str) -> None:
             else:
                 characters += _length(value, where)
             if values + len(below) > MAX_VALUES or characters > MAX_CHARACTERS:
-                raise Validation(
+                raise InvalidInput(
                     f"{where} has more than {MAX_VALUES:,} values or {MAX_CHARACTERS:,} characters.",
                     "Keep what is searched for in it, and the rest elsewhere.",
                 )
         if not below:
             return
         level = below
-    raise Validation(f"{where} is nested more than {MAX_DEPTH} deep.", "Flatten it.")
+    raise InvalidInput(f"{where} is nested more than {MAX_DEPTH} deep.", "Flatten it.")
 
 
 def _length(value: Any, where: str) -> int:
     """Characters of a value that holds no others; refuses those that JSON has not."""
     if isinstance(value, str):
         if not _encodable(value):
-            raise Validation(f"{where} has a string that is not valid Unicode: {value[:50]!r}.", "Repair or drop it.")
+            raise InvalidInput(f"{where} has a string that is not valid Unicode: {value[:50]!r}.", "Repair or drop it.")
         return len(value)
     if isinstance(value, bool) or value is None:
         return 0
@@ -146,7 +146,7 @@ def _length(value: Any, where: str) -> int:
     if isinstance(value, float) and math.isfinite(value):
         return 0
     shown = str(value)[:50] if not isinstance(value, int) else "an integer beyond 64 bits"
-    raise Validation(f"{where} has a value that cannot be kept: {shown}.", "Use JSON's values, with finite numbers.")
+    raise InvalidInput(f"{where} has a value that cannot be kept: {shown}.", "Use JSON's values, with finite numbers.")
 
 
 def _encodable(text: str) -> bool:

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.stores.base import Collection, Point, VectorStore
 from kilonova.stores.checks import check_name
 from kilonova.stores.owner import Owner
-from kilonova.wire.errors import KilonovaError, NotFound, Unavailable, Validation
 
 __all__ = ["MAX_OPEN", "RESERVE", "FolderStore"]
 
@@ -109,7 +109,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
         folder = self._folder / collection.name
         with self._lock, _disk_faults(folder):
             if (folder / _FILE).exists():
-                raise Validation(f"There is a collection {collection.name} already.")
+                raise InvalidInput(f"There is a collection {collection.name} already.")
             folder.mkdir(parents=True, exist_ok=True)
             self.check_space()
             self._take(collection, new=True)
@@ -220,7 +220,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
         """Whether there is a collection of that name; no name leads out of the store's own folder."""
         try:
             check_name(name)
-        except Validation:
+        except InvalidInput:
             return False
         return (self._folder / name / _FILE).exists()
 
@@ -270,7 +270,7 @@ def _collection(path: Path) -> Collection:
 
     Raises:
         Unavailable: the file cannot be read or does not describe one.
-        Validation: it has a newer format.
+        InvalidInput: it has a newer format.
     """
     name = path.parent.name
     hint = f"Restore the file, or delete the collection with: kilonova collections drop {name}."
@@ -281,4 +281,4 @@ def _collection(path: Path) -> Collection:
         written = facts["format"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unavailable(f"{path} cannot be read: {type(error).__name__}: {error}.", hint) from None
-    raise Validation(f"{path} has format {written!r}; this version reads {_FORMAT}.", "Update Kilonova.")
+    raise InvalidInput(f"{path} has format {written!r}; this version reads {_FORMAT}.", "Update Kilonova.")

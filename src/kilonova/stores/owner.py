@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from kilonova.wire.errors import Unavailable
+from kilonova.errors import Unavailable
 
 __all__ = ["Owned", "Owner"]
 

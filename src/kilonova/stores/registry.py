@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.stores.base import VectorStore
-from kilonova.wire.errors import KilonovaError, Validation
 
 __all__ = ["STORES", "Kind", "opened"]
 
@@ -29,12 +29,14 @@ class Kind:
 
 
 STORES = {
-    "edge": Kind("kilonova.stores.qdrant", "", "edge:FOLDER"),
-    "faiss": Kind("kilonova.stores.faiss", "faiss", "faiss:FOLDER or faiss:FOLDER?index=flat|ivf|hnsw"),
-    "qdrant": Kind("kilonova.stores.qdrant_server", "qdrant", "qdrant+http://HOST:6333"),
-    "chroma": Kind("kilonova.stores.chroma", "chroma", "chroma:FOLDER or chroma+http://HOST:8000"),
-    "opensearch": Kind("kilonova.stores.opensearch", "opensearch", "opensearch+https://USER:PASSWORD@HOST:9200"),
-    "s3vectors": Kind("kilonova.stores.s3vectors", "", "s3vectors:BUCKET"),
+    "edge": Kind("kilonova.stores.backends.edge", "", "edge:FOLDER"),
+    "faiss": Kind("kilonova.stores.backends.faiss", "faiss", "faiss:FOLDER or faiss:FOLDER?index=flat|ivf|hnsw"),
+    "qdrant": Kind("kilonova.stores.backends.qdrant", "qdrant", "qdrant+http://HOST:6333"),
+    "chroma": Kind("kilonova.stores.backends.chroma", "chroma", "chroma:FOLDER or chroma+http://HOST:8000"),
+    "opensearch": Kind(
+        "kilonova.stores.backends.opensearch", "opensearch", "opensearch+https://USER:PASSWORD@HOST:9200"
+    ),
+    "s3vectors": Kind("kilonova.stores.backends.s3vectors", "", "s3vectors:BUCKET"),
 }
 _ADDRESS = re.compile(r"(?P<scheme>[a-z0-9]+)(?:\+(?P<url>https?://.+)|:(?P<place>[^/].*|/[^/].*))")
 
@@ -43,14 +45,14 @@ def opened(address: str) -> VectorStore:
     """The store at an address.
 
     Raises:
-        Validation: no such address.
+        InvalidInput: no such address.
         KilonovaError: the store's extra is not installed.
     """
     found = _ADDRESS.fullmatch(address)
     kind = STORES.get(found["scheme"]) if found else None
     if found is None or kind is None:
         forms = ", ".join(one.form for one in STORES.values())
-        raise Validation(f"{address!r} is no address of a store.", f"These are: {forms}.")
+        raise InvalidInput(f"{address!r} is no address of a store.", f"These are: {forms}.")
     try:
         module = import_module(kind.module)
     except ModuleNotFoundError as error:

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Field, ValidationError
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Detail, Truncation
-from kilonova.wire.errors import Validation
 from kilonova.wire.nova import (
     AudioFormat,
     EmbeddingMode,
@@ -171,7 +171,7 @@ def parse_start(body: bytes) -> StartRequest:
     """Check the body of StartAsyncInvoke.
 
     Raises:
-        Validation: it is not JSON or breaks the schema.
+        InvalidInput: it is not JSON or breaks the schema.
     """
     check_nova_body(body)
     try:
@@ -216,11 +216,11 @@ def job_id(arn: str, region: str, account: str) -> str:
     """The id in an invocation's ARN.
 
     Raises:
-        Validation: no such ARN, or one of another region or account; GetAsyncInvoke knows no ResourceNotFound.
+        InvalidInput: no such ARN, or one of another region or account; GetAsyncInvoke knows no ResourceNotFound.
     """
     match = _ARN.fullmatch(arn)
     if match is None:
-        raise Validation(
+        raise InvalidInput(
             f"The invocation ARN {arn[:200]!r} is not valid.",
             "It reads arn:aws:bedrock:REGION:ACCOUNT:async-invoke/ID.",
         )
@@ -229,9 +229,9 @@ def job_id(arn: str, region: str, account: str) -> str:
     return match[3]
 
 
-def unknown(arn: str) -> Validation:
+def unknown(arn: str) -> InvalidInput:
     """What a caller is told of an invocation that is not there, or not theirs."""
-    return Validation(f"There is no asynchronous invocation {arn[:200]}.", "ListAsyncInvokes lists them.")
+    return InvalidInput(f"There is no asynchronous invocation {arn[:200]}.", "ListAsyncInvokes lists them.")
 
 
 def render_job(job: JobView) -> bytes:
@@ -288,12 +288,12 @@ def parse_list(query: Sequence[tuple[str, str]]) -> ListQuery:
     """Check the query string of ListAsyncInvokes.
 
     Raises:
-        Validation: an unknown parameter, a value that is not allowed, or a token of another list.
+        InvalidInput: an unknown parameter, a value that is not allowed, or a token of another list.
     """
     values = dict(query)
     known = {"submitTimeAfter", "submitTimeBefore", "statusEquals", "maxResults", "nextToken", "sortBy", "sortOrder"}
     if strange := sorted(values.keys() - known):
-        raise Validation(f"Unknown parameter {strange[0]}.", f"Known: {', '.join(sorted(known))}.")
+        raise InvalidInput(f"Unknown parameter {strange[0]}.", f"Known: {', '.join(sorted(known))}.")
     _one_of("statusEquals", values.get("statusEquals"), tuple(JobStatus))
     _one_of("sortBy", values.get("sortBy"), ("SubmissionTime",))
     _one_of("sortOrder", values.get("sortOrder"), ("Ascending", "Descending"))
@@ -317,9 +317,9 @@ def _placed(query: ListQuery, token: str) -> ListQuery:
         submitted, job, *filters = place
         start = (float(submitted), str(job))
     except (binascii.Error, ValueError, TypeError):
-        raise Validation("The nextToken is not one of ListAsyncInvokes.", "Start again without it.") from None
+        raise InvalidInput("The nextToken is not one of ListAsyncInvokes.", "Start again without it.") from None
     if filters != [query.after, query.before, query.status, query.ascending]:
-        raise Validation("The nextToken belongs to a list with other filters.", "Send the filters of its first page.")
+        raise InvalidInput("The nextToken belongs to a list with other filters.", "Send the filters of its first page.")
     return ListQuery(query.after, query.before, query.status, query.limit, query.ascending, start)
 
 
@@ -338,7 +338,7 @@ def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:
         raise _violation(name, value, f"Member must satisfy enum value set: [{', '.join(allowed)}]")
 
 
-def _violation(name: str, value: str, constraint: str) -> Validation:
-    return Validation(
+def _violation(name: str, value: str, constraint: str) -> InvalidInput:
+    return InvalidInput(
         f"1 validation error detected: Value '{value[:100]}' at '{name}' failed to satisfy constraint: {constraint}"
     )

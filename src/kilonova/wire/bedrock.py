@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from kilonova.errors import InvalidInput, KilonovaError, NotFound
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard
-from kilonova.wire.errors import KilonovaError, NotFound, Validation
 
 __all__ = ["error_body", "list_models", "model_details", "parse_model_id"]
 
@@ -36,7 +36,7 @@ def parse_model_id(given: str, region: str, known: Sequence[str]) -> str:
         known: ids that are served.
 
     Raises:
-        Validation: no model identifier, or an ARN of another region.
+        InvalidInput: no model identifier, or an ARN of another region.
         NotFound: well formed, but not served.
     """
     if given in known:  # that of a folder is its path
@@ -45,18 +45,18 @@ def parse_model_id(given: str, region: str, known: Sequence[str]) -> str:
     if given.startswith("arn:"):
         match = _ARN.fullmatch(given)
         if match is None or not _REGION.fullmatch(match[1]):
-            raise Validation(
+            raise InvalidInput(
                 f"The provided model identifier is invalid: {given[:200]}.",
                 "An ARN reads arn:aws:bedrock:REGION::foundation-model/MODEL_ID.",
             )
         if region and match[1] != region:
-            raise Validation(
+            raise InvalidInput(
                 f"The model's ARN names region {match[1]}, but the request is for {region}.",
                 f"Use arn:aws:bedrock:{region}::foundation-model/{match[2]}.",
             )
         model = match[2]
     elif not _PLAIN.fullmatch(given):
-        raise Validation(
+        raise InvalidInput(
             "The provided model identifier is invalid.",
             "Send a model id such as amazon.nova-2-multimodal-embeddings-v1:0.",
         )
@@ -74,15 +74,15 @@ def list_models(models: Mapping[str, ModelCard], region: str, query: Sequence[tu
     """The answer of ListFoundationModels for its query parameters.
 
     Raises:
-        Validation: a filter has a value that the operation does not know.
+        InvalidInput: a filter has a value that the operation does not know.
     """
     summaries = [_summary(model, card, region) for model, card in models.items()]
     for name, value in query:
         if name not in _FILTERS:
-            raise Validation(f"Unknown parameter {name}.", f"Known: {', '.join(_FILTERS)}.")
+            raise InvalidInput(f"Unknown parameter {name}.", f"Known: {', '.join(_FILTERS)}.")
         allowed = _FILTERS[name]
         if allowed is not None and value not in allowed:
-            raise Validation(
+            raise InvalidInput(
                 f"1 validation error detected: Value '{value[:100]}' at '{name}' failed to satisfy constraint: "
                 f"Member must satisfy enum value set: [{', '.join(allowed)}]"
             )

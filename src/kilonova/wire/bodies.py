@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
 
 __all__ = ["check_body", "too_many", "without_nulls"]
 
@@ -27,13 +27,13 @@ def check_body(body: bytes, strings: int, values: int) -> None:
         values: values that it may have, and commas in its texts.
 
     Raises:
-        Validation: it has more.
+        InvalidInput: it has more.
     """
     if len(body) < _SMALL:
         return
     # Of a string's two quotes at least the first is not preceded by a backslash.
     if body.count(b'"') - body.count(b'\\"') > 2 * strings or body.count(b",") > values:
-        raise Validation(
+        raise InvalidInput(
             f"Malformed input request: more than {strings:,} keys and texts or {values:,} values,"
             " please reformat your input and try again.",
             "Send it in several requests; a vector may be sent as base64.",
@@ -45,11 +45,11 @@ def without_nulls(given: Any) -> Any:
     return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
-def too_many(error: ValidationError) -> Validation | None:
+def too_many(error: ValidationError) -> InvalidInput | None:
     """What is said where there are too many violations to list, None where there are not."""
     count = error.error_count()
     if count <= _MAX_VIOLATIONS:
         return None
-    return Validation(
+    return InvalidInput(
         f"Malformed input request: {count:,} schema violations found, please reformat your input and try again."
     )

@@ -18,11 +18,11 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Detail, Modality, Truncation
 from kilonova.media.limits import TEXT_VALUE_CHARACTERS
 from kilonova.models.card import Purpose
 from kilonova.wire.bodies import check_body, too_many
-from kilonova.wire.errors import Validation
 
 __all__ = [
     "AudioFormat",
@@ -193,7 +193,7 @@ def parse_single(body: bytes) -> SingleEmbeddingParams:
     """Check the body of an InvokeModel call.
 
     Raises:
-        Validation: it is not JSON or breaks the schema; the message names each field and what would be right.
+        InvalidInput: it is not JSON or breaks the schema; the message names each field and what would be right.
     """
     check_nova_body(body)
     try:
@@ -206,7 +206,7 @@ def check_nova_body(body: bytes) -> None:
     """Refuse a body that cannot be one of Nova's: the longest text has 8,192 characters.
 
     Raises:
-        Validation: it has more keys or values than that.
+        InvalidInput: it has more keys or values than that.
     """
     check_body(body, strings=2 * TEXT_VALUE_CHARACTERS, values=2 * TEXT_VALUE_CHARACTERS)
 
@@ -222,17 +222,17 @@ def render_single(embeddings: Sequence[tuple[EmbeddingType, np.ndarray, int | No
     return orjson.dumps({"embeddings": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def malformed(error: ValidationError) -> Validation:
+def malformed(error: ValidationError) -> InvalidInput:
     """Pydantic's findings in Bedrock's words."""
     if refusal := too_many(error):
         return refusal
     errors = error.errors(include_url=False)
     if len(errors) == 1 and errors[0]["type"] == "json_invalid":
         reason = str(errors[0].get("ctx", {}).get("error", "invalid JSON"))
-        return Validation(f"Malformed input request: {reason}, please reformat your input and try again.")
+        return InvalidInput(f"Malformed input request: {reason}, please reformat your input and try again.")
     found = "; ".join(_in_words(error) for error in errors[:10])
     count = f"{len(errors)} schema violations found: " if len(errors) > 1 else ""
-    return Validation(f"Malformed input request: {count}{found}, please reformat your input and try again.")
+    return InvalidInput(f"Malformed input request: {count}{found}, please reformat your input and try again.")
 
 
 def exactly_one(model: BaseModel, *names: str) -> None:

@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.wire.bodies import check_body, too_many
-from kilonova.wire.errors import KilonovaError, Validation
 from kilonova.wire.nova import Source, WireModel
 
 __all__ = [
@@ -91,20 +91,20 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     """Check a request.
 
     Raises:
-        Validation: it breaks the schema, has token ids instead of text, or an empty text.
+        InvalidInput: it breaks the schema, has token ids instead of text, or an empty text.
     """
     check_body(body, strings=_MAX_STRINGS, values=_MAX_VALUES)
     try:
         request = EmbeddingsRequest.model_validate_json(body)
     except ValidationError as error:
         if _has_tokens(body):
-            raise Validation(
+            raise InvalidInput(
                 "Token ids cannot be embedded: they belong to another model's tokenizer. (parameter: input)",
                 "Send strings; with LangChain set check_embedding_ctx_length=False.",
             ) from None
         raise breach(error) from None
     if any(item == "" for item in request.input):
-        raise Validation("An input is an empty string. (parameter: input)", "Leave it out or send some text.")
+        raise InvalidInput("An input is an empty string. (parameter: input)", "Leave it out or send some text.")
     return request
 
 
@@ -112,16 +112,16 @@ def check_dimension(request: EmbeddingsRequest, allowed: Sequence[int]) -> None:
     """Check that the dimension is one of the model's.
 
     Raises:
-        Validation: it is not.
+        InvalidInput: it is not.
     """
     if request.dimensions is not None and request.dimensions not in allowed:
-        raise Validation(
+        raise InvalidInput(
             f"{request.dimensions} is no dimension of this model. (parameter: dimensions)",
             f"Use one of {', '.join(map(str, allowed))}.",
         )
 
 
-def breach(error: ValidationError) -> Validation:
+def breach(error: ValidationError) -> InvalidInput:
     """Pydantic's first finding in one sentence."""
     if refusal := too_many(error):
         return refusal
@@ -130,7 +130,7 @@ def breach(error: ValidationError) -> Validation:
     # Of what a value could be, the form whose own rule it breaks says more than the one that it is not.
     alternatives = [one for own, one in found if own == path]
     told = next((one for one in alternatives if not one["type"].endswith("_type")), alternatives[0])
-    return Validation(f"{told['msg']} (parameter: {path})" if path else str(told["msg"]))
+    return InvalidInput(f"{told['msg']} (parameter: {path})" if path else str(told["msg"]))
 
 
 def _path(place: Sequence[int | str]) -> str:

@@ -10,13 +10,13 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality
 from kilonova.media.limits import TEXT_S3_CHARACTERS
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import MAX_ID, MAX_TEXT
-from kilonova.stores.filter import MAX_LENGTH
+from kilonova.stores.filters.tree import MAX_LENGTH
 from kilonova.wire.bodies import check_body, without_nulls
-from kilonova.wire.errors import Validation
 from kilonova.wire.nova import Source, WireModel
 from kilonova.wire.openai import breach
 
@@ -288,7 +288,7 @@ def parse(model: type[_Request], given: bytes | dict[str, Any]) -> _Request:
     """A request from a JSON body, or from a form's fields.
 
     Raises:
-        Validation: it breaks the schema; the message names the field.
+        InvalidInput: it breaks the schema; the message names the field.
     """
     if isinstance(given, bytes):
         check_body(given, strings=_MAX_STRINGS, values=_MAX_VALUES)
@@ -302,15 +302,15 @@ def decoded(vector: str | list[float]) -> np.ndarray:
     """A vector float32 [n] from what crossed the wire.
 
     Raises:
-        Validation: it is no base64 of float32, or not finite.
+        InvalidInput: it is no base64 of float32, or not finite.
     """
     try:
         found = np.frombuffer(base64.b64decode(vector, validate=True), "<f4") if isinstance(vector, str) else vector
         made = np.array(found, np.float32)
     except (binascii.Error, ValueError, OverflowError) as error:
-        raise Validation(f"A vector cannot be read: {error}.", "Send numbers, or base64 of float32.") from None
+        raise InvalidInput(f"A vector cannot be read: {error}.", "Send numbers, or base64 of float32.") from None
     if not np.isfinite(made).all():
-        raise Validation("A vector has numbers that are not finite.")
+        raise InvalidInput("A vector has numbers that are not finite.")
     return made
 
 

@@ -19,8 +19,8 @@ import botocore.awsrequest
 import botocore.credentials
 from botocore.compat import HTTPHeaders
 
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import AccessDenied
+from kilonova.credentials.credential import Credential
+from kilonova.errors import AccessDenied
 
 __all__ = ["CLOCK_SKEW", "Caller", "Request", "authenticate"]
 

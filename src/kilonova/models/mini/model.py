@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kilonova.media.content import Audio, Content, Detail, Image, Text, Video
+from kilonova.media.ocr import PageReader
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
@@ -19,7 +20,6 @@ from kilonova.models.mini.audio import Features as AudioFeatures
 from kilonova.models.mini.film import distinct
 from kilonova.models.mini.image import Features as ImageFeatures
 from kilonova.models.mini.image import ImageTower, Squares, squares
-from kilonova.models.mini.page import PageReader
 from kilonova.models.mini.session import open_session, weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from kilonova.models.truncation import truncate

@@ -6,8 +6,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from kilonova.errors import Unavailable
 from kilonova.models import ort
-from kilonova.wire.errors import Unavailable
 
 __all__ = ["open_session", "weights_folder"]
 

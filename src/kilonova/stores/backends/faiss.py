@@ -24,12 +24,13 @@ from typing import Any
 import faiss
 import numpy as np
 
-from kilonova.stores import lexical, sql
+from kilonova.errors import InvalidInput
+from kilonova.stores import lexical
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import check_points, check_query
-from kilonova.stores.filter import Filter
+from kilonova.stores.filters import sql
+from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
-from kilonova.wire.errors import Validation
 
 __all__ = ["Faiss", "Kind", "opened"]
 
@@ -241,7 +242,7 @@ def opened(where: str) -> Faiss:
     """The store in a folder, see ``stores.registry``; ``?index=`` names a kind."""
     folder, _, kind = where.partition("?index=")
     if kind and kind not in list(Kind):
-        raise Validation(f"{kind!r} is no index of FAISS here.", f"There are: {', '.join(Kind)}.")
+        raise InvalidInput(f"{kind!r} is no index of FAISS here.", f"There are: {', '.join(Kind)}.")
     return Faiss(Path(folder).expanduser(), Kind(kind or Kind.HNSW))
 
 

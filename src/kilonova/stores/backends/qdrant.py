@@ -15,13 +15,13 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
-from kilonova.stores import qdrant_data as data
+from kilonova.stores.backends import qdrant_data as data
+from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import check_name, check_points, check_query
-from kilonova.stores.filter import Filter
-from kilonova.stores.servers import ServerStore
-from kilonova.wire.errors import NotFound, Unavailable, Validation
+from kilonova.stores.filters.tree import Filter
 
 __all__ = ["QdrantServer", "opened"]
 
@@ -65,7 +65,7 @@ class QdrantServer(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if _said(self._client.collection_exists, collection.name):
-            raise Validation(f"There is a collection {collection.name} already.")
+            raise InvalidInput(f"There is a collection {collection.name} already.")
         _said(
             self._client.create_collection,
             collection.name,
@@ -184,7 +184,7 @@ def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
             raise NotFound(f"Qdrant has it no more: {error}.") from None
         if error.status_code is not None and error.status_code >= 500:
             raise Unavailable(f"Qdrant failed: {error}.", "Try again.") from None
-        raise Validation(f"Qdrant refused: {error}.", "QDRANT_API_KEY holds its key.") from None
+        raise InvalidInput(f"Qdrant refused: {error}.", "QDRANT_API_KEY holds its key.") from None
 
 
 def _point(point: Point) -> models.PointStruct:

@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 from kilonova import _home
-from kilonova.wire.credential import Credential
-from kilonova.wire.errors import KilonovaError, Validation
+from kilonova.credentials.credential import Credential
+from kilonova.errors import InvalidInput, KilonovaError
 
 __all__ = ["configured", "development", "is_loopback", "load"]
 
@@ -44,13 +44,13 @@ def configured(file: Path | None = None) -> list[Credential]:
         file: by default ``credentials.toml`` in ``_home.config()``, if it exists.
 
     Raises:
-        Validation: a part cannot be understood; the message names the part, not the secret.
+        InvalidInput: a part cannot be understood; the message names the part, not the secret.
     """
     found = []
     for index, pair in enumerate(_list("KILONOVA_CREDENTIALS"), 1):
         key, separator, secret = pair.partition(":")
         if not (key and separator and secret):
-            raise Validation(f"Entry {index} of KILONOVA_CREDENTIALS is not ACCESS_KEY_ID:SECRET_ACCESS_KEY.")
+            raise InvalidInput(f"Entry {index} of KILONOVA_CREDENTIALS is not ACCESS_KEY_ID:SECRET_ACCESS_KEY.")
         found.append(Credential(f"env-{index}", access_key_id=key, secret_access_key=secret))
     found += [Credential(f"env-key-{index}", api_key=key) for index, key in enumerate(_list("KILONOVA_API_KEYS"), 1)]
     path = file or _home.config() / "credentials.toml"
@@ -89,24 +89,24 @@ def _read(path: Path) -> list[Credential]:
         with path.open("rb") as file:
             entries = tomllib.load(file).get("credentials", [])
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise Validation(f"{path} cannot be read: {error}.") from error
+        raise InvalidInput(f"{path} cannot be read: {error}.") from error
     if not isinstance(entries, list) or not entries:
-        raise Validation(f"{path} has no [[credentials]].")
+        raise InvalidInput(f"{path} has no [[credentials]].")
     return [_credential(path, index, entry) for index, entry in enumerate(entries, 1)]
 
 
 def _credential(path: Path, index: int, entry: object) -> Credential:
     where = f"{path}: credentials entry {index}"
     if not isinstance(entry, dict):
-        raise Validation(f"{where} is no table.")
+        raise InvalidInput(f"{where} is no table.")
     known = {**_FIELDS, "max_in_flight": int}
     for key, value in entry.items():
         if key not in known or not isinstance(value, known[key]) or isinstance(value, bool) or value in ("", 0):
-            raise Validation(f"{where}: {key} is unknown or has a wrong value.", f"Known keys: {', '.join(known)}.")
+            raise InvalidInput(f"{where}: {key} is unknown or has a wrong value.", f"Known keys: {', '.join(known)}.")
     if bool(entry.get("access_key_id")) != bool(entry.get("secret_access_key")):
-        raise Validation(f"{where} must have access_key_id and secret_access_key together.")
+        raise InvalidInput(f"{where} must have access_key_id and secret_access_key together.")
     if not entry.get("access_key_id") and not entry.get("api_key"):
-        raise Validation(f"{where} has neither an access key nor an api_key.")
+        raise InvalidInput(f"{where} has neither an access key nor an api_key.")
     return Credential(**{"name": f"credential-{index}", **entry})
 
 

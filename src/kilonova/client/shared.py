@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kilonova.client.remote import Remote
+from kilonova.credentials.credential import Credential
+from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Match, Point, VectorStore
-from kilonova.stores.filter import Filter
+from kilonova.stores.filters.tree import Filter
 from kilonova.stores.owner import Owned
-from kilonova.stores.qdrant import QdrantEdge
-from kilonova.stores.remote import Remote
-from kilonova.wire.credential import Credential
 
 __all__ = ["Shared"]
 

@@ -7,7 +7,7 @@ import heapq
 import numpy as np
 
 from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore
-from kilonova.stores.filter import Filter
+from kilonova.stores.filters.tree import Filter
 
 __all__ = ["ServerStore"]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 __all__ = [
     "STATUS",
     "AccessDenied",
+    "Busy",
     "Conflict",
     "Gone",
-    "InternalServer",
+    "InternalError",
+    "InvalidInput",
     "KilonovaError",
     "ModelFailed",
-    "ModelNotReady",
     "ModelTimeout",
     "NotFound",
+    "NotReady",
     "QuotaExceeded",
-    "Throttled",
     "Unavailable",
     "UnknownOperation",
     "Unreadable",
-    "Validation",
 ]
 
 #: HTTP status by Bedrock error name, from botocore's service model of ``bedrock-runtime`` 2023-09-30;
@@ -63,13 +63,13 @@ class KilonovaError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
 
-class Validation(KilonovaError):
+class InvalidInput(KilonovaError):
     """The request cannot be right, however often it is sent."""
 
     name = "ValidationException"
 
 
-class Unreadable(Validation):
+class Unreadable(InvalidInput):
     """A file or object cannot be read at present, whatever is in it: it may not be, or its disk or share is away."""
 
 
@@ -113,13 +113,13 @@ class ModelFailed(KilonovaError):
     name = "ModelErrorException"
 
 
-class Throttled(KilonovaError):
+class Busy(KilonovaError):
     """A queue or memory bound is reached; trying again later helps."""
 
     name = "ThrottlingException"
 
 
-class ModelNotReady(KilonovaError):
+class NotReady(KilonovaError):
     """The model is still being loaded."""
 
     name = "ModelNotReadyException"
@@ -137,5 +137,5 @@ class Unavailable(KilonovaError):
     name = "ServiceUnavailableException"
 
 
-class InternalServer(KilonovaError):
+class InternalError(KilonovaError):
     """A fault of ours."""

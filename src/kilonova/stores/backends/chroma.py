@@ -1,7 +1,7 @@
 """Chroma (trychroma.com), in a folder or as a server.
 
 A record's metadata has the payload and the words as they were given in ``_payload`` and ``_text``, and for filters
-``_has``, ``n.…`` and ``t.…`` of ``stores.flat``.
+``_has``, ``n.…`` and ``t.…`` of ``stores.filters.flat``.
 
 Its document is the words' terms with blanks around each, so that ``$contains`` finds whole terms: Chroma 1.5 has no
 BM25 outside its cloud, and ``lexical`` adds it up from them. Collections of ours are called kilonova-…, in Punycode.
@@ -23,13 +23,14 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 from chromadb.errors import NotFoundError as ChromaNotFound
 
-from kilonova.stores import flat, lexical
+from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.stores import lexical
+from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import check_name, check_points, check_query
-from kilonova.stores.filter import Filter
+from kilonova.stores.filters import flat
+from kilonova.stores.filters.tree import Filter
 from kilonova.stores.owner import Owner
-from kilonova.stores.servers import ServerStore
-from kilonova.wire.errors import NotFound, Unavailable, Validation
 
 __all__ = ["Chroma", "opened"]
 
@@ -54,7 +55,7 @@ class Chroma(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if any(one.name == collection.name for one in self.collections()):
-            raise Validation(f"There is a collection {collection.name} already.")
+            raise InvalidInput(f"There is a collection {collection.name} already.")
         hnsw = {"space": _SPACES[collection.metric], "ef_search": _LOOK, "ef_construction": 128}
         _said(
             self._client.create_collection,
@@ -188,7 +189,7 @@ def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     except ChromaNotFound as error:
         raise NotFound(f"Chroma: {error}.") from None
     except ChromaError as error:
-        raise Validation(f"Chroma refused: {error}.") from None
+        raise InvalidInput(f"Chroma refused: {error}.") from None
     except (OSError, httpx.HTTPError) as error:
         raise Unavailable(f"Chroma cannot be reached: {error}.", "Is its address right?") from None
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, Value, moment
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
+from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, Value, moment
 
 __all__ = ["Terms", "flattened", "translated"]
 
@@ -34,7 +34,7 @@ def flattened(payload: Mapping[str, Any]) -> tuple[list[str], dict[str, float]]:
             has.append(field)
         has += [_token(field, one) for one in values]
         if len(values) == 1 and isinstance(values[0], str):
-            with suppress(Validation):
+            with suppress(InvalidInput):
                 ordered[f"t.{field}"] = moment(values[0]).timestamp()
         elif len(values) == 1 and not isinstance(values[0], bool):
             ordered[f"n.{field}"] = float(values[0])

@@ -1,6 +1,6 @@
 """Qdrant inside this process (Qdrant Edge): a folder for each collection, written format 1.
 
-    NAME/shard/   Qdrant's own files, see ``stores.qdrant_data``; the others ``stores.folders`` describes
+    NAME/shard/   Qdrant's own files, see ``stores.backends.qdrant_data``; the others ``stores.folders`` describes
 
 Searches compare the query with every vector, quantised to 4 bits a number (TurboQuant, arXiv:2504.19874), and what
 comes out best again at full precision. Above ``_SCANNED`` a graph is built, which the same vectors are walked by.
@@ -21,10 +21,10 @@ import numpy as np
 import qdrant_edge as edge
 
 from kilonova.stores import lexical
-from kilonova.stores import qdrant_data as data
+from kilonova.stores.backends import qdrant_data as data
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import check_points, check_query
-from kilonova.stores.filter import Filter
+from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
 
 __all__ = ["QdrantEdge", "opened"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
 
 __all__ = [
     "MAX_CONDITIONS",
@@ -105,13 +105,13 @@ def moment(value: Value) -> datetime:
     """A string as a point in time, in UTC; without a zone it is taken for UTC.
 
     Raises:
-        Validation: the string is not a date.
+        InvalidInput: the string is not a date.
     """
     try:
         found = datetime.fromisoformat(str(value))
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise Validation(f"{value!r} has no order.", "Compare numbers, or dates like 2024-05-01.") from None
+        raise InvalidInput(f"{value!r} has no order.", "Compare numbers, or dates like 2024-05-01.") from None
 
 
 def matches(where: Filter, payload: Mapping[str, Any]) -> bool:
@@ -142,7 +142,7 @@ def _stands(found: Any, relation: str, value: Value) -> bool:
     if isinstance(value, str):
         try:
             found, value = moment(found).timestamp(), moment(value).timestamp()
-        except Validation:
+        except InvalidInput:
             return False
     return bool({"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[relation])
 
@@ -151,12 +151,12 @@ def parse(text: str) -> Filter:
     """A filter from what a person wrote.
 
     Raises:
-        Validation: it cannot be understood, the message says where; or it is too long.
+        InvalidInput: it cannot be understood, the message says where; or it is too long.
     """
     if len(text) > MAX_LENGTH:
-        raise Validation(f"The filter has {len(text):,} characters; at most {MAX_LENGTH:,} are taken.")
+        raise InvalidInput(f"The filter has {len(text):,} characters; at most {MAX_LENGTH:,} are taken.")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Validation("The filter is not valid Unicode.", "Write it in UTF-8.")
+        raise InvalidInput("The filter is not valid Unicode.", "Write it in UTF-8.")
     return _Parser(unicodedata.normalize("NFC", text)).whole()  # as names are kept, however a keyboard writes them
 
 
@@ -212,7 +212,7 @@ class _Parser:
     def _not(self) -> Filter:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise Validation(f"The filter is nested more than {_DEEPEST} deep.")
+            raise InvalidInput(f"The filter is nested more than {_DEEPEST} deep.")
         try:
             if self._take("not"):
                 return Not(self._not())
@@ -269,7 +269,7 @@ class _Parser:
     def _count(self) -> None:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
-            raise Validation(f"The filter has more than {MAX_CONDITIONS} conditions.", "Ask in several searches.")
+            raise InvalidInput(f"The filter has more than {MAX_CONDITIONS} conditions.", "Ask in several searches.")
 
     def _next(self) -> re.Match[str] | None:
         return _TOKEN.match(self._text, self._place)
@@ -285,22 +285,22 @@ class _Parser:
         if not self._take(wanted):
             raise self._fault(wanted)
 
-    def _fault(self, wanted: str) -> Validation:
+    def _fault(self, wanted: str) -> InvalidInput:
         found = self._text[self._place :].strip()
         where = f"before {found[:20]!r}" if found else "at its end"
-        return Validation(f"The filter {self._text[:200]!r} lacks {wanted} {where}.", _EXAMPLE)
+        return InvalidInput(f"The filter {self._text[:200]!r} lacks {wanted} {where}.", _EXAMPLE)
 
 
 def _number(word: str) -> int | float:
     """A number that every store can compare with.
 
     Raises:
-        Validation: it is beyond 64 bits, or beyond a float's range.
+        InvalidInput: it is beyond 64 bits, or beyond a float's range.
     """
     plain = not set(word) & set(".eE")
     found: int | float = math.inf if len(word) > _MAX_DIGITS else int(word) if plain else float(word)
     if abs(found) >= (2**63 if plain else math.inf):
-        raise Validation(f"The number {word[:_MAX_DIGITS]} is out of range.", "Integers have 64 bits.")
+        raise InvalidInput(f"The number {word[:_MAX_DIGITS]} is out of range.", "Integers have 64 bits.")
     return found
 
 

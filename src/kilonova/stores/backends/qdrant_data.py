@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
+from kilonova.errors import InvalidInput
 from kilonova.stores.base import Match, Point
-from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, moment
-from kilonova.wire.errors import Validation
+from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, moment
 
 __all__ = ["INDEXED", "Terms", "match", "own", "payload_of", "translated", "uuid_of"]
 
@@ -111,5 +111,5 @@ def _kept(field: str) -> str:
 def _path(field: str) -> str:
     """A field as Qdrant's JSON path names it; a path has no way to write a quote or a backslash."""
     if not field or '"' in field or "\\" in field:
-        raise Validation(f"The field {field!r} cannot be filtered by.", "Rename it without quotes and backslashes.")
+        raise InvalidInput(f"The field {field!r} cannot be filtered by.", "Rename it without quotes and backslashes.")
     return f'"{_kept(field)}"'

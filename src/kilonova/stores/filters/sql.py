@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kilonova.stores.filter import And, Compare, Exists, Filter, In, Not, Or, Value, moment
-from kilonova.wire.errors import Validation
+from kilonova.errors import InvalidInput
+from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, Value, moment
 
 __all__ = ["seconds", "translated"]
 
@@ -15,7 +15,7 @@ def seconds(text: str) -> float | None:
     """A point in time as seconds, None for other words: the SQL function ``moment``."""
     try:
         return moment(text).timestamp()
-    except Validation:
+    except InvalidInput:
         return None
 
 
@@ -55,5 +55,5 @@ def _compared(relation: str, value: Value) -> tuple[str, list[Any]]:
 
 def _path(field: str) -> str:
     if '"' in field or not field:
-        raise Validation(f"{field!r} is no name of a field.")
+        raise InvalidInput(f"{field!r} is no name of a field.")
     return f'$."{field}"'

@@ -1,7 +1,7 @@
 """Amazon S3 Vectors: a vector bucket, an index kilonova-… for each collection, whose tags say what it was made with.
 
 A vector's metadata has the payload and the words as they were given in ``_payload`` and ``_text``; for filters, of
-which S3 Vectors takes 2 KB, ``n.…`` and ``t.…`` of ``stores.flat`` and hashes of its ``has`` in ``_has``; for BM25
+which S3 Vectors takes 2 KB, ``n.…`` and ``t.…`` of ``stores.filters.flat`` and hashes of its ``has`` in ``_has``; for BM25
 (indexes of the ENHANCED mode have it) hashes of the words' terms in ``_terms``, which no analyzer takes apart.
 
 There is no dot product, nothing is counted (counting lists all), and a write of more than 500 points is several.
@@ -22,12 +22,13 @@ import botocore.exceptions
 import numpy as np
 from botocore.config import Config
 
-from kilonova.stores import flat, lexical
+from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.stores import lexical
+from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import check_name, check_points, check_query
-from kilonova.stores.filter import Filter, matches
-from kilonova.stores.servers import ServerStore
-from kilonova.wire.errors import NotFound, Unavailable, Validation
+from kilonova.stores.filters import flat
+from kilonova.stores.filters.tree import Filter, matches
 
 __all__ = ["S3Vectors", "opened"]
 
@@ -55,12 +56,12 @@ class S3Vectors(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if collection.metric not in self.metrics:
-            raise Validation("S3 Vectors has no dot product.", "Compare by cosine or Euclid's distance.")
+            raise InvalidInput("S3 Vectors has no dot product.", "Compare by cosine or Euclid's distance.")
         if any(one.name == collection.name for one in self.collections()):
-            raise Validation(f"There is a collection {collection.name} already.")
+            raise InvalidInput(f"There is a collection {collection.name} already.")
         try:
             self._say("create_vector_bucket", vectorBucketName=self._bucket)
-        except Validation as error:
+        except InvalidInput as error:
             if "ConflictException" not in str(error):  # it is there already
                 raise
         self._say(
@@ -188,7 +189,7 @@ class S3Vectors(ServerStore):
                 raise NotFound(f"S3 Vectors has it no more: {error}.") from None
             if code in ("ServiceUnavailableException", "TooManyRequestsException", "InternalServerException"):
                 raise Unavailable(f"S3 Vectors failed: {error}.", "Try again.") from None
-            raise Validation(f"S3 Vectors refused: {error}.") from None
+            raise InvalidInput(f"S3 Vectors refused: {error}.") from None
         except (botocore.exceptions.BotoCoreError, OSError) as error:
             raise Unavailable(f"S3 Vectors cannot be reached: {error}.", "Check the AWS variables.") from None
 

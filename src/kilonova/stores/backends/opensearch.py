@@ -2,7 +2,7 @@
 
 An index kilonova-… for each collection, with what it was made with in its mapping's ``_meta``. A document has the
 point's ``id``, ``payload`` and ``text`` as they were given, its ``vector``, its words as ``terms`` with blanks between
-(BM25 is OpenSearch's own), and for filters ``has`` and, nested by name and value, ``ordered`` of ``stores.flat``.
+(BM25 is OpenSearch's own), and for filters ``has`` and, nested by name and value, ``ordered`` of ``stores.filters.flat``.
 
 How OpenSearch scores neighbours: docs.opensearch.org/latest/vector-search/specialized-operations/ and its
 "spaces" page; ``_similarity`` undoes it. A bulk write is not one transaction there: what fails is told, the rest stays.
@@ -20,13 +20,14 @@ from opensearchpy import OpenSearch, helpers
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import NotFoundError, OpenSearchException, TransportError
 
-from kilonova.stores import flat, lexical
+from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.stores import lexical
+from kilonova.stores.backends.qdrant_data import uuid_of
+from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.checks import check_name, check_points, check_query
-from kilonova.stores.filter import Filter
-from kilonova.stores.qdrant_data import uuid_of
-from kilonova.stores.servers import ServerStore
-from kilonova.wire.errors import NotFound, Unavailable, Validation
+from kilonova.stores.filters import flat
+from kilonova.stores.filters.tree import Filter
 
 __all__ = ["Opensearch", "opened"]
 
@@ -53,7 +54,7 @@ class Opensearch(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if _said(self._client.indices.exists, index=_called(collection.name)):
-            raise Validation(f"There is a collection {collection.name} already.")
+            raise InvalidInput(f"There is a collection {collection.name} already.")
         _said(self._client.indices.create, index=_called(collection.name), body=_index(collection))
 
     def drop(self, name: str) -> None:
@@ -152,7 +153,7 @@ class Opensearch(ServerStore):
         for one in answer["items"] if answer["errors"] else ():
             ((_, said),) = one.items()
             if "error" in said:
-                raise Validation(f"OpenSearch refused a point: {said['error'].get('reason', said['error'])}.")
+                raise InvalidInput(f"OpenSearch refused a point: {said['error'].get('reason', said['error'])}.")
 
 
 def opened(where: str) -> Opensearch:
@@ -171,7 +172,7 @@ def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     except TransportError as error:
         if isinstance(error.status_code, int) and error.status_code >= 500:
             raise Unavailable(f"OpenSearch failed: {error}.", "Try again.") from None
-        raise Validation(f"OpenSearch refused: {error}.") from None
+        raise InvalidInput(f"OpenSearch refused: {error}.") from None
     except OpenSearchException as error:
         raise Unavailable(f"OpenSearch failed: {error}.") from None
 

@@ -14,13 +14,13 @@ import numpy as np
 import orjson
 import urllib3
 
+from kilonova import errors
+from kilonova.credentials.credential import Credential
 from kilonova.media.limits import INLINE_BODY_BYTES
 from kilonova.stores.base import Collection, Match, Point, VectorStore
 from kilonova.stores.checks import check_name, check_point
-from kilonova.stores.filter import Filter, written
-from kilonova.wire import errors
+from kilonova.stores.filters.tree import Filter, written
 from kilonova.wire import search as wire
-from kilonova.wire.credential import Credential
 
 __all__ = ["Remote"]
 
@@ -123,7 +123,7 @@ class Remote(VectorStore):
     def _path(self, name: str) -> str:
         try:
             check_name(name)
-        except errors.Validation:
+        except errors.InvalidInput:
             self.find(name)  # says that there is none
         return f"/{quote(name)}"
 
@@ -164,7 +164,7 @@ def _error(status: int, body: bytes) -> errors.KilonovaError:
         said = orjson.loads(body)["error"]
         return _ERRORS[said["code"]](said["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return errors.InternalServer(f"The server answered {status}: {body[:200]!r}.")
+        return errors.InternalError(f"The server answered {status}: {body[:200]!r}.")
 
 
 def _asked(where: Filter | None, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Conditions on payloads, and their forms for stores."""
