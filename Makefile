@@ -23,9 +23,10 @@ demo: setup ## embed, index and search samples
 test: setup ## run the tests; what needs more than setup installs is named at the end
 	$(BIN)/python -m pytest
 
-check: setup ## linters and the type checker
+check: setup ## linters, layers and the type checker
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 docs: setup ## write the pages of docs/ that are made from the code

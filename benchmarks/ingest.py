@@ -25,7 +25,7 @@ from kilonova.media.content import Encoded, Modality
 from kilonova.models.card import Purpose
 from kilonova.search.ingest import ingest
 from kilonova.search.items import Settings
-from kilonova.search.listing import look
+from kilonova.segments.listing import look
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection
 

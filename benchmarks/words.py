@@ -19,8 +19,8 @@ import numpy as np
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Text
 from kilonova.models.card import Purpose
-from kilonova.search.files import Kind
 from kilonova.search.query import Mode, Query, Searcher
+from kilonova.segments.files import Kind
 from kilonova.stores import lexical
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Point

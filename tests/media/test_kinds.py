@@ -19,9 +19,9 @@ from kilonova.media import audio, decoder, image, sniff
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video, VideoPart
 from kilonova.media.segments import Segmenter
 from kilonova.media.video import NoVideo
-from kilonova.search.files import Kind, kind_of
-from kilonova.search.listing import look
-from kilonova.search.skipped import ending
+from kilonova.segments.files import Kind, kind_of
+from kilonova.segments.listing import look
+from kilonova.segments.skipped import ending
 from tests import samples
 from tests.server.test_corrupt_media import mutate
 

@@ -10,7 +10,7 @@ from typing import Any
 from kilonova.search import local
 from kilonova.search.ingest import Tally
 from kilonova.search.items import Settings
-from kilonova.search.listing import resolve
+from kilonova.segments.listing import resolve
 from kilonova.stores.base import Point
 
 __all__ = ["brought", "known"]

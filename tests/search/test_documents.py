@@ -17,8 +17,8 @@ from kilonova.errors import Unavailable
 from kilonova.media import office
 from kilonova.media.ocr import PageReader
 from kilonova.search import items, local, reader
-from kilonova.search.files import Kind
 from kilonova.search.scratch import Scratch
+from kilonova.segments.files import Kind
 from kilonova.storage.objects import ObjectInfo
 from tests.media.offices import document
 from tests.media.pdfs import lines, mapped, paged

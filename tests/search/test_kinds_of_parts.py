@@ -9,9 +9,9 @@ import pytest
 
 from kilonova.media.content import Audio, Text, Video
 from kilonova.models.cards import MINI
-from kilonova.search.files import File
 from kilonova.search.items import Part, Reading, Settings
-from kilonova.search.listing import look
+from kilonova.segments.files import File
+from kilonova.segments.listing import look
 from tests import samples
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.search.files import under
-from kilonova.search.listing import look, resolve
-from kilonova.search.skipped import skipped_folder, skipped_key, skipped_name
+from kilonova.segments.files import under
+from kilonova.segments.listing import look, resolve
+from kilonova.segments.skipped import skipped_folder, skipped_key, skipped_name
 from tests.search.indexing import brought
 from tests.servers import BIN, clean_environment
 

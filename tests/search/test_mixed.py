@@ -18,11 +18,11 @@ from kilonova.media.document import pages
 from kilonova.models.background import background
 from kilonova.models.cards import FAKE, MINI
 from kilonova.search import local
-from kilonova.search.files import Kind
 from kilonova.search.ingest import ingest
 from kilonova.search.items import Settings
-from kilonova.search.listing import look, resolve
 from kilonova.search.query import Hit, Mode, Query, Searcher
+from kilonova.segments.files import Kind
+from kilonova.segments.listing import look, resolve
 
 QUERIES = [
     ("a horse", {"horse.webp", "film.mp4"}),

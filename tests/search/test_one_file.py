@@ -16,7 +16,7 @@ import pytest
 from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput
 from kilonova.search import beside, indexed, ingest, reader
-from kilonova.search.listing import look, resolve
+from kilonova.segments.listing import look, resolve
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.stores.backends.edge import QdrantEdge

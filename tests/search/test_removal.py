@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from kilonova.errors import InvalidInput, Unavailable
-from kilonova.search import listing, local
+from kilonova.search import local
 from kilonova.search.items import Settings
-from kilonova.search.listing import look, resolve
+from kilonova.segments import listing
+from kilonova.segments.listing import look, resolve
 from tests.search.indexing import brought, known
 from tests.servers import BIN, S3, clean_environment
 

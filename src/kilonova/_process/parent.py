@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from kilonova._process import pipe
 
-__all__ = ["Child", "ChildDied", "ChildTimeout", "worker_process"]
+__all__ = ["Child", "ChildDied", "ChildTimeout"]
 
 _REAP_SECONDS = 0.05
 
@@ -167,16 +167,6 @@ class _Answers(asyncio.Protocol):
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(ConnectionResetError())
         self._on_loss()
-
-
-def worker_process(model: str, gpu: str = "") -> Child:
-    """A process that loads that model of the registry and then embeds batches (``engine.worker``).
-
-    Args:
-        model: a name of the registry.
-        gpu: the only one that it may use, as ``CUDA_VISIBLE_DEVICES`` names it; "" leaves it all.
-    """
-    return Child("kilonova.engine.worker:handler", model, environment={"CUDA_VISIBLE_DEVICES": gpu} if gpu else None)
 
 
 def _death(status: int) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from kilonova.media.content import Modality
 from kilonova.media.sniff import TEXTS, modality_of_name
-from kilonova.search.files import kind_of
-from kilonova.search.skipped import EMPTY, ending, skipped_key
+from kilonova.segments.files import kind_of
+from kilonova.segments.skipped import EMPTY, ending, skipped_key
 from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import split_prefix
 
@@ -42,7 +42,7 @@ class PassedOver:
 
     Attributes:
         ending: what is counted of files of kinds that cannot be embedded, "" for others.
-        skipped: the kind of what lies in everybody's folders (``search.skipped``), "" for others.
+        skipped: the kind of what lies in everybody's folders (``segments.skipped``), "" for others.
     """
 
     ending: str = ""

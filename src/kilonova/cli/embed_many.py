@@ -120,7 +120,7 @@ def _report(tally: Tally, output: str, as_json: bool, error: str = "") -> None:
             }
         )
         return
-    from kilonova.search.skipped import NAMES, listed
+    from kilonova.segments.skipped import NAMES, listed
 
     for uri, reason in tally.failed[:_SHOWN]:
         print(f"kilonova: {shown(uri)}: {shown(reason)}", file=sys.stderr)

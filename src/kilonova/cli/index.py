@@ -75,7 +75,7 @@ def index(
     from kilonova.search import local
     from kilonova.search.ingest import Tally
     from kilonova.search.items import Settings
-    from kilonova.search.listing import resolve
+    from kilonova.segments.listing import resolve
 
     roots = resolve(paths)
     settings, tally = Settings(characters, seconds), Tally()
@@ -118,7 +118,7 @@ def index(
 
 def _check_roots(store: VectorStore, collection: str, roots: list[str]) -> None:
     """Refuse paths none of which is there, before a collection is made for them."""
-    from kilonova.search.listing import is_missing
+    from kilonova.segments.listing import is_missing
 
     if not all(map(is_missing, roots)):
         return
@@ -183,8 +183,8 @@ def _report(tally: Tally, collection: str, as_json: bool, error: str = "") -> No
             }
         )
         return
-    from kilonova.search.files import HINTS
-    from kilonova.search.skipped import NAMES, listed
+    from kilonova.segments.files import HINTS
+    from kilonova.segments.skipped import NAMES, listed
 
     rate = f" ({(tally.done - tally.unchanged) / tally.seconds:.1f} files a second)" if tally.seconds else ""
     print(f"{collection}: {_summary(tally)} in {tally.seconds:.1f} s{rate}; {tally.parts:,} new vectors.")

@@ -17,9 +17,9 @@ import typer
 
 from kilonova import _home
 from kilonova._process.memory import return_large_blocks
-from kilonova._process.parent import worker_process
 from kilonova.credentials import configured as identity
 from kilonova.engine.gpus import assigned
+from kilonova.engine.process import worker_process
 from kilonova.errors import KilonovaError
 from kilonova.models import registry
 from kilonova.server import limits

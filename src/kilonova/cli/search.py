@@ -67,7 +67,6 @@ def search(
     from kilonova.search.query import UNLIKE, Fusion, Mode, Query
     from kilonova.search.rerank import CrossEncoder
     from kilonova.stores.filters.tree import parse
-    from kilonova.wire.search import plain_hit
 
     if mode not in list(Mode):
         raise typer.BadParameter(f"{mode!r} is none of {', '.join(Mode)}.", param_hint="--mode")
@@ -99,7 +98,7 @@ def search(
     with local.store(data, store) as opened:
         hits = asyncio.run(local.search(opened, opened.find(collection), query, reranker))
         if as_json:
-            print(json.dumps([plain_hit(hit) for hit in hits], ensure_ascii=False, indent=1))
+            print(json.dumps([hit.as_dict() for hit in hits], ensure_ascii=False, indent=1))
         else:
             _table(hits, query)
     if not hits:
@@ -107,7 +106,7 @@ def search(
 
 
 def _kinds(text: str) -> tuple[Any, ...]:
-    from kilonova.search.files import Kind
+    from kilonova.segments.files import Kind
 
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if strange := [name for name in found if name not in list(Kind)]:

@@ -21,16 +21,14 @@ from kilonova.stores.base import Collection, Match, Point, VectorStore
 from kilonova.stores.checks import check_name, check_point
 from kilonova.stores.filters.tree import Filter, written
 from kilonova.wire import search as wire
+from kilonova.wire.bedrock import ERRORS
 
 __all__ = ["Remote"]
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=300)  # building an index takes its time
 _MOST_BYTES = INLINE_BODY_BYTES * 3 // 4
 _MOST_IDS = 1_000
-_ERRORS = {
-    one.name: one for one in map(errors.__dict__.get, errors.__all__)
-    if isinstance(one, type) and issubclass(one, errors.KilonovaError)
-}  # fmt: skip
+_ERRORS = {name: kind for kind, (name, _) in ERRORS.items()}
 
 
 class Remote(VectorStore):

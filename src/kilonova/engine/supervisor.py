@@ -8,9 +8,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from time import perf_counter
 
-from kilonova._process.parent import Child, ChildDied, ChildTimeout, worker_process
+from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova.engine import metrics
+from kilonova.engine.process import worker_process
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.worker import Outcome
 from kilonova.errors import KilonovaError, ModelFailed, ModelTimeout, Unavailable

@@ -12,7 +12,7 @@ from typing import Any, Self
 from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova._process.pool import Children
-from kilonova.errors import InvalidInput, KilonovaError
+from kilonova.errors import Busy, InvalidInput, KilonovaError
 from kilonova.jobs.reader import Wanted
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Modality, Text, Video
@@ -207,6 +207,6 @@ def _split(piece: Piece, params: SegmentedEmbeddingParams) -> list[Part]:
 
 def explain(error: KilonovaError) -> str:
     """Nova's ``failureReason`` for an error."""
-    return {"ValidationException": "INVALID_CONTENT", "ThrottlingException": "RATE_LIMIT_EXCEEDED"}.get(
-        error.name, "INTERNAL_SERVER_EXCEPTION"
-    )
+    if isinstance(error, InvalidInput):
+        return "INVALID_CONTENT"
+    return "RATE_LIMIT_EXCEEDED" if isinstance(error, Busy) else "INTERNAL_SERVER_EXCEPTION"

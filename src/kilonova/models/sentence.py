@@ -150,7 +150,7 @@ class Sentence(EmbeddingModel):
         """The tokens of an input that the model may refuse, which would then fail its whole batch.
 
         Raises:
-            InvalidInput: it is refused: cut because it is too long, of a strange shape, with words that stand for media.
+            InvalidInput: it is too long, of a strange shape, or has words that stand for media.
         """
         try:
             features = self._features([item], prompt)

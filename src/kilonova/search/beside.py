@@ -12,7 +12,7 @@ from kilonova.errors import Gone, InvalidInput, KilonovaError, Unavailable, Unre
 from kilonova.media import subtitles
 from kilonova.media.text import read
 from kilonova.search.facts import keepable
-from kilonova.search.files import File
+from kilonova.segments.files import File
 from kilonova.storage.files import read_file
 from kilonova.storage.objects import ObjectInfo
 

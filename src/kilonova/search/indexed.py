@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from kilonova.search.files import under
+from kilonova.segments.files import under
 from kilonova.storage.files import path_of
 
 __all__ = ["forget", "known", "record"]

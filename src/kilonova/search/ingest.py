@@ -34,11 +34,11 @@ from kilonova.media.content import Modality
 from kilonova.media.words import printable
 from kilonova.models.card import Purpose
 from kilonova.search.beside import Beside, read_beside
-from kilonova.search.files import PLACE, File, Kind
 from kilonova.search.items import Part, Reading, Settings, reads_whole
-from kilonova.search.listing import Listing
 from kilonova.search.removal import removal
-from kilonova.search.skipped import EMPTY
+from kilonova.segments.files import PLACE, File, Kind
+from kilonova.segments.listing import Listing
+from kilonova.segments.skipped import EMPTY
 from kilonova.storage.files import name_of, open_file, read_file
 from kilonova.stores.base import Collection, Point, VectorStore
 

@@ -23,9 +23,9 @@ from kilonova.media.text import read, segments, worth_reading
 from kilonova.media.video import NoVideo
 from kilonova.media.words import printable
 from kilonova.models.card import ModelCard
-from kilonova.search.files import File, Kind
 from kilonova.search.reader import Describe, Page, PageFound
 from kilonova.search.scratch import Scratch
+from kilonova.segments.files import File, Kind
 from kilonova.storage.objects import ObjectInfo
 
 __all__ = ["Part", "Reading", "Settings", "reads_whole"]

@@ -16,12 +16,13 @@ from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Encoded, Image, Text
 from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
-from kilonova.search import files, indexed, mounts
+from kilonova.search import indexed, mounts
 from kilonova.search.ingest import Tally, ingest
 from kilonova.search.items import Reading, Settings
-from kilonova.search.listing import Listing, look, resolve
 from kilonova.search.query import Hit, Mode, Query, Searcher, of
 from kilonova.search.rerank import Reranker
+from kilonova.segments import files
+from kilonova.segments.listing import Listing, look, resolve
 from kilonova.stores import registry
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, VectorStore

@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from kilonova.search.files import under
-from kilonova.search.listing import Listing
+from kilonova.segments.files import under
+from kilonova.segments.listing import Listing
 
 __all__ = ["compare"]
 

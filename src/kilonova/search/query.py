@@ -22,9 +22,9 @@ from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Content, Encoded, Modality, Text
 from kilonova.models.background import background
 from kilonova.models.card import Purpose
-from kilonova.search.files import PLACE, Kind
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
 from kilonova.search.rerank import Reranker, reordered
+from kilonova.segments.files import PLACE, Kind
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.checks import check_query
 from kilonova.stores.filters.tree import Compare, Filter, In, all_of
@@ -127,6 +127,15 @@ class Hit:
     distance: float | None = None
     moments: Sequence[Mapping[str, Any]] = field(default=())
     before: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The hit as JSON values, without what does not apply to it."""
+        found: dict[str, Any] = {"id": self.id, "score": round(self.score, 6)}
+        for name in ("similarity", "distance", "before"):
+            value = getattr(self, name)
+            if value is not None:
+                found[name] = round(value, 6)
+        return {**found, "payload": dict(self.payload), "moments": list(self.moments)}
 
 
 def purpose(kinds: Sequence[Kind]) -> Purpose:

@@ -20,7 +20,7 @@ from kilonova.media.content import Image
 from kilonova.media.ocr import PageReader
 from kilonova.media.words import join_lines
 from kilonova.search.facts import of_file
-from kilonova.search.files import Kind
+from kilonova.segments.files import Kind
 from kilonova.storage.files import name_of, open_file
 from kilonova.storage.objects import ObjectInfo
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kilonova.search.files import under
-from kilonova.search.listing import Listing
+from kilonova.segments.files import under
+from kilonova.segments.listing import Listing
 from kilonova.storage.files import path_of
 
 __all__ = ["Removal", "removal"]

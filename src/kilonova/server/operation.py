@@ -19,7 +19,7 @@ from kilonova.errors import InternalError, InvalidInput, KilonovaError, Unavaila
 from kilonova.media.limits import INLINE_BODY_BYTES
 from kilonova.server import limits, metrics
 from kilonova.server.admission import Admission, Place
-from kilonova.wire import sigv4
+from kilonova.wire import bedrock, sigv4
 
 __all__ = ["Answer", "Call", "Operation"]
 
@@ -125,18 +125,18 @@ class Operation:
                 else Response(answer.body, 200, answer.headers, "application/json")
             )
         except KilonovaError as refusal:
-            error, response = refusal.name, self._refuse(refusal)
+            error, response = bedrock.name_and_status(refusal)[0], self._refuse(refusal)
         except ClientDisconnect:
             error, response = "ClientDisconnect", Response(status_code=499)  # nobody reads it
         except asyncio.CancelledError:  # not by a caller that left: the time to finish before the server stops is over
             stop = Unavailable("The server is stopping.", "Try again.")
-            error, response = stop.name, self._refuse(stop)
+            error, response = bedrock.name_and_status(stop)[0], self._refuse(stop)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # Rust's panics are no Exceptions; this is where any fault becomes its request's answer
             _log.exception("unexpected error", extra={"request_id": request_id, "operation": self._name})
             fault = InternalError("The server failed on this request.", f"Its log has the reason under {request_id}.")
-            error, response = fault.name, self._refuse(fault)
+            error, response = bedrock.name_and_status(fault)[0], self._refuse(fault)
         response.headers["x-amzn-RequestId"] = request_id
         self._record(call, response.status_code, error, request_id, perf_counter() - begin)
         return response

@@ -20,8 +20,8 @@ from kilonova.errors import InvalidInput, NotFound
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Text
 from kilonova.search import indexed
-from kilonova.search.files import Kind
 from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
+from kilonova.segments.files import Kind
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
 from kilonova.storage.objects import ObjectInfo
@@ -85,7 +85,7 @@ class Search:
             exact=request.exact,
         )
         hits = await self._searchers[collection.model].search(collection, query)
-        return Answer(wire.render({"hits": [wire.plain_hit(hit) for hit in hits]}))
+        return Answer(wire.render({"hits": [hit.as_dict() for hit in hits]}))
 
     async def media(self, call: Call) -> Response:
         """``GET /v1/items/{id}/media``: the file that a point was made of, or the range of it that is asked for."""

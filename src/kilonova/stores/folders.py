@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.stores.base import Collection, Point, VectorStore
 from kilonova.stores.checks import check_name
 from kilonova.stores.owner import Owner
@@ -109,7 +109,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
         folder = self._folder / collection.name
         with self._lock, _disk_faults(folder):
             if (folder / _FILE).exists():
-                raise InvalidInput(f"There is a collection {collection.name} already.")
+                raise AlreadyExists(f"There is a collection {collection.name} already.")
             folder.mkdir(parents=True, exist_ok=True)
             self.check_space()
             self._take(collection, new=True)

@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
+from kilonova import errors
 from kilonova.errors import InvalidInput, KilonovaError, NotFound
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard
 
-__all__ = ["error_body", "list_models", "model_details", "parse_model_id"]
+__all__ = ["ERRORS", "error_body", "list_models", "model_details", "name_and_status", "parse_model_id"]
 
 _ARN = re.compile(r"arn:aws(?:-[^:]+)?:bedrock:([a-z0-9-]{1,20})::foundation-model/(.+)")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -65,9 +66,33 @@ def parse_model_id(given: str, region: str, known: Sequence[str]) -> str:
     return model
 
 
+#: What Bedrock calls our errors, and their HTTP statuses: botocore's service model of ``bedrock-runtime`` 2023-09-30.
+#: ``UnknownOperationException`` is what AWS front ends answer to a path that no operation has.
+ERRORS: Mapping[type[KilonovaError], tuple[str, int]] = {
+    errors.InvalidInput: ("ValidationException", 400),
+    errors.AccessDenied: ("AccessDeniedException", 403),
+    errors.NotFound: ("ResourceNotFoundException", 404),
+    errors.UnknownOperation: ("UnknownOperationException", 404),
+    errors.Conflict: ("ConflictException", 400),
+    errors.ModelTimeout: ("ModelTimeoutException", 408),
+    errors.ModelFailed: ("ModelErrorException", 424),
+    errors.Busy: ("ThrottlingException", 429),
+    errors.NotReady: ("ModelNotReadyException", 429),
+    errors.QuotaExceeded: ("ServiceQuotaExceededException", 400),
+    errors.Unavailable: ("ServiceUnavailableException", 503),
+    KilonovaError: ("InternalServerException", 500),
+}
+
+
+def name_and_status(error: KilonovaError) -> tuple[str, int]:
+    """What Bedrock calls an error, and its HTTP status."""
+    return next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
+
+
 def error_body(error: KilonovaError) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer (REST-JSON protocol)."""
-    return error.status, {"x-amzn-errortype": error.name}, orjson.dumps({"message": str(error)})
+    name, status = name_and_status(error)
+    return status, {"x-amzn-errortype": name}, orjson.dumps({"message": str(error)})
 
 
 def list_models(models: Mapping[str, ModelCard], region: str, query: Sequence[tuple[str, str]]) -> bytes:

@@ -22,6 +22,7 @@ from pydantic import (
 from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard, Purpose
+from kilonova.wire.bedrock import name_and_status
 from kilonova.wire.bodies import check_body, too_many
 from kilonova.wire.nova import Source, WireModel
 
@@ -169,12 +170,15 @@ def render_models(models: dict[str, ModelCard]) -> bytes:
 
 def error_body(error: KilonovaError) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer."""
-    status = 401 if error.status == 403 else error.status  # OpenAI's clients know a wrong key as 401
+    name, status = name_and_status(error)
+    kind = _TYPES.get(status, "server_error")
+    if status == 403:  # OpenAI's clients know a wrong key as 401
+        status = 401
     detail: dict[str, Any] = {
         "message": str(error),
-        "type": _TYPES.get(error.status, "server_error"),
+        "type": kind,
         "param": None,
-        "code": error.name,
+        "code": name,
     }
     return status, {}, orjson.dumps({"error": detail})
 

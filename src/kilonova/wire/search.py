@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 import orjson
@@ -19,9 +19,6 @@ from kilonova.stores.filters.tree import MAX_LENGTH
 from kilonova.wire.bodies import check_body, without_nulls
 from kilonova.wire.nova import Source, WireModel
 from kilonova.wire.openai import breach
-
-if TYPE_CHECKING:
-    from kilonova.search.query import Hit
 
 __all__ = [
     "FILES",
@@ -50,7 +47,6 @@ __all__ = [
     "encoded",
     "parse",
     "plain_collection",
-    "plain_hit",
     "plain_match",
     "plain_point",
     "render",
@@ -332,15 +328,6 @@ def plain_point(point: Point) -> dict[str, Any]:
 def plain_match(match: Match) -> dict[str, Any]:
     """``MatchAnswer``."""
     return {"id": match.id, "payload": dict(match.payload), "score": match.score, "distance": match.distance}
-
-
-def plain_hit(hit: Hit) -> dict[str, Any]:
-    """``HitAnswer``, without what does not apply."""
-    found: dict[str, Any] = {"id": hit.id, "score": round(hit.score, 6)}
-    for name, value in (("similarity", hit.similarity), ("distance", hit.distance), ("before", hit.before)):
-        if value is not None:
-            found[name] = round(value, 6)
-    return {**found, "payload": dict(hit.payload), "moments": list(hit.moments)}
 
 
 def render(found: dict[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 from chromadb.errors import NotFoundError as ChromaNotFound
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
@@ -55,7 +55,7 @@ class Chroma(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if any(one.name == collection.name for one in self.collections()):
-            raise InvalidInput(f"There is a collection {collection.name} already.")
+            raise AlreadyExists(f"There is a collection {collection.name} already.")
         hnsw = {"space": _SPACES[collection.metric], "ef_search": _LOOK, "ef_construction": 128}
         _said(
             self._client.create_collection,

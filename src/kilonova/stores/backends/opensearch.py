@@ -2,7 +2,7 @@
 
 An index kilonova-… for each collection, with what it was made with in its mapping's ``_meta``. A document has the
 point's ``id``, ``payload`` and ``text`` as they were given, its ``vector``, its words as ``terms`` with blanks between
-(BM25 is OpenSearch's own), and for filters ``has`` and, nested by name and value, ``ordered`` of ``stores.filters.flat``.
+(BM25 is OpenSearch's own), and for filters ``has`` and, nested by name and value, ``ordered`` (``filters.flat``).
 
 How OpenSearch scores neighbours: docs.opensearch.org/latest/vector-search/specialized-operations/ and its
 "spaces" page; ``_similarity`` undoes it. A bulk write is not one transaction there: what fails is told, the rest stays.
@@ -20,7 +20,7 @@ from opensearchpy import OpenSearch, helpers
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import NotFoundError, OpenSearchException, TransportError
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.qdrant_data import uuid_of
 from kilonova.stores.backends.servers import ServerStore
@@ -54,7 +54,7 @@ class Opensearch(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if _said(self._client.indices.exists, index=_called(collection.name)):
-            raise InvalidInput(f"There is a collection {collection.name} already.")
+            raise AlreadyExists(f"There is a collection {collection.name} already.")
         _said(self._client.indices.create, index=_called(collection.name), body=_index(collection))
 
     def drop(self, name: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends import qdrant_data as data
 from kilonova.stores.backends.servers import ServerStore
@@ -65,7 +65,7 @@ class QdrantServer(ServerStore):
     def create(self, collection: Collection) -> None:
         check_name(collection.name)
         if _said(self._client.collection_exists, collection.name):
-            raise InvalidInput(f"There is a collection {collection.name} already.")
+            raise AlreadyExists(f"There is a collection {collection.name} already.")
         _said(
             self._client.create_collection,
             collection.name,

@@ -1,7 +1,7 @@
 """Amazon S3 Vectors: a vector bucket, an index kilonova-… for each collection, whose tags say what it was made with.
 
 A vector's metadata has the payload and the words as they were given in ``_payload`` and ``_text``; for filters, of
-which S3 Vectors takes 2 KB, ``n.…`` and ``t.…`` of ``stores.filters.flat`` and hashes of its ``has`` in ``_has``; for BM25
+which S3 Vectors takes 2 KB, ``n.…`` and ``t.…`` of ``filters.flat`` and hashes of its ``has`` in ``_has``; for BM25
 (indexes of the ENHANCED mode have it) hashes of the words' terms in ``_terms``, which no analyzer takes apart.
 
 There is no dot product, nothing is counted (counting lists all), and a write of more than 500 points is several.
@@ -22,7 +22,7 @@ import botocore.exceptions
 import numpy as np
 from botocore.config import Config
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
@@ -58,7 +58,7 @@ class S3Vectors(ServerStore):
         if collection.metric not in self.metrics:
             raise InvalidInput("S3 Vectors has no dot product.", "Compare by cosine or Euclid's distance.")
         if any(one.name == collection.name for one in self.collections()):
-            raise InvalidInput(f"There is a collection {collection.name} already.")
+            raise AlreadyExists(f"There is a collection {collection.name} already.")
         try:
             self._say("create_vector_bucket", vectorBucketName=self._bucket)
         except InvalidInput as error:

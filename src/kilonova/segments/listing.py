@@ -12,8 +12,8 @@ from pathlib import Path
 
 from kilonova.errors import KilonovaError
 from kilonova.media.subtitles import ENDINGS as SUBTITLES
-from kilonova.search.files import File, Kind, kind_of, kind_of_file, under
-from kilonova.search.skipped import (
+from kilonova.segments.files import File, Kind, kind_of, kind_of_file, under
+from kilonova.segments.skipped import (
     BROKEN_LINK,
     EMPTY,
     FOLDER_LINK,
@@ -41,7 +41,7 @@ class Listing:
         faults: files, folders and roots that could not be looked at, and why: what is known of them stays.
         missing: those of the roots that are not there.
         other: files of kinds that cannot be indexed, by ending.
-        skipped: what is passed over, by kind (``search.skipped``).
+        skipped: what is passed over, by kind (``segments.skipped``).
         passed: uris of both, folders among them.
         mounts: folders that are disks or shares of their own.
         unmounted: folders that were, when they were looked at before (``search.mounts``).

@@ -1,0 +1,1 @@
+"""From files to what is embedded: which files there are, and of which kind."""
