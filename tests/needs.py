@@ -44,6 +44,9 @@ NEEDS = {
         " && .venv/bin/pip install -e '.[models]'",
         lambda: all(find_spec(name) for name in ("torch", "torchvision", "sentence_transformers")),
     ),
+    "heic": Need(
+        "kilonova[heic]", ".venv/bin/pip install -e '.[heic]'", lambda: find_spec("pillow_heif") is not None
+    ),
     "ray": Need(
         "kilonova[ray]", ".venv/bin/pip install -e '.[ray]'", lambda: find_spec("ray") is not None
     ),

@@ -248,6 +248,9 @@ def test_what_a_heic_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         image.decode(b"\0\0\0\x1cftypheic" + bytes(200), Detail.STANDARD)
 
 
+@pytest.mark.heic
 def test_heic() -> None:
-    pytest.importorskip("pillow_heif", reason="pip install 'kilonova[heic]'").register_heif_opener()
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
     assert np.abs(seen(encode(photograph(), "HEIF", quality=90)) - np.asarray(photograph())).mean() < 10
