@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from kilonova.media import video
+from kilonova.media import audio, video
 from kilonova.media.content import Modality, VideoPart
 from kilonova.media.segments import Piece, Segmenter
 from kilonova.wire.errors import Validation
@@ -190,3 +190,12 @@ def test_what_stays_on_the_screen_is_seen_in_every_segment() -> None:
             if one.start + time < 3.0:
                 continue  # what is near a key frame is taken from it
             assert abs(pixels.mean() - 20 * shown) < 12
+
+
+def test_sound_that_changes_its_rate_midway_is_heard() -> None:
+    """Podcasts are joined of pieces."""
+    data = samples.sound("mp3", 6.0, rate=44_100) + samples.sound("mp3", 6.0, rate=48_000)
+    found = pieces(data, Modality.AUDIO)
+    assert found[-1].end == pytest.approx(12.0, abs=0.3)
+    assert all(one.sound is not None and np.abs(one.sound.samples).mean() > 0.01 for one in found)
+    assert audio.decode(data, RATE).seconds == pytest.approx(12.0, abs=0.3)
