@@ -176,3 +176,12 @@ def test_what_is_no_text_is_refused(data: bytes) -> None:
 def test_nothing_is_empty(data: bytes) -> None:
     with pytest.raises(InvalidInput, match="x is empty"):
         read(data, "x")
+
+
+@pytest.mark.parametrize(
+    "label", ["rot13", "hex", "idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"]
+)
+def test_a_declaration_of_what_is_no_encoding_is_passed_over(label: str) -> None:
+    text = "<p>Le phare a été bâti à Brest, façade rénovée. \\ud800</p>"
+    found = read(f'<meta charset="{label}">{text}'.encode("cp1252"), "x.html")
+    assert found.value.endswith(text)

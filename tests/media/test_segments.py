@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 from kilonova.errors import InvalidInput
-from kilonova.media import video
+from kilonova.media import audio, video
 from kilonova.media.content import Modality, VideoPart
 from kilonova.media.segments import Piece, Segmenter
 from tests import samples
@@ -165,3 +167,35 @@ def _silence(seconds: float) -> bytes:
         file.setframerate(4_000)
         file.writeframes(bytes([128]) * round(seconds * 4_000))
     return buffer.getvalue()
+
+
+def test_what_stays_on_the_screen_is_seen_in_every_segment() -> None:
+    """Recordings of screens have one key frame, and a frame only where something changes."""
+    buffer, times = io.BytesIO(), [0.0, 0.1, 3.0, 9.0, 11.0, 19.0, 26.0, 27.0, 33.0, 41.0]
+    with av.open(buffer, "w", format="matroska") as out:
+        stream = out.add_stream("libx264", rate=10, options={"g": "1000", "bf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    found = pieces(buffer.getvalue(), Modality.VIDEO)
+    assert [one.fault for one in found] == [""] * 9
+    for one in found:
+        assert one.film is not None
+        assert (one.film.times >= 0).all()
+        for time, pixels in zip(one.film.times, one.film.frames, strict=True):
+            shown = sum(before <= one.start + time for before in times) - 1
+            if one.start + time < 3.0:
+                continue  # what is near a key frame is taken from it
+            assert abs(pixels.mean() - 20 * shown) < 12
+
+
+def test_sound_that_changes_its_rate_midway_is_heard() -> None:
+    """Podcasts are joined of pieces."""
+    data = samples.sound("mp3", 6.0, rate=44_100) + samples.sound("mp3", 6.0, rate=48_000)
+    found = pieces(data, Modality.AUDIO)
+    assert found[-1].end == pytest.approx(12.0, abs=0.3)
+    assert all(one.sound is not None and np.abs(one.sound.samples).mean() > 0.01 for one in found)
+    assert audio.decode(data, RATE).seconds == pytest.approx(12.0, abs=0.3)

@@ -340,3 +340,25 @@ def test_ctrl_c_says_so_and_leaves_nothing_broken(tmp_path: Path) -> None:
     assert list(temporary.glob("kilonova-*")) == []
     tally = brought(tmp_path, folder)
     assert (tally.added + tally.unchanged, tally.failed) == (2_000, [])
+
+
+def test_words_beyond_what_a_point_keeps_do_not_cost_the_file(folder: Path, tmp_path: Path) -> None:
+    (folder / "film.mp4").write_bytes(samples.video("mp4", 2.0))
+    (folder / "film.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\n" + "numbat " * 200_000)
+    (folder / "titled.mp3").write_bytes(_titled("quokka " * 200_000) + samples.sound("mp3", 2.0))
+    tally = brought(tmp_path, folder)
+    assert (tally.failed, tally.warnings) == ([], [])
+    points = known(tmp_path)
+    assert "numbat numbat" in points["film.mp4"].text
+    assert points["titled.mp3"].payload["title"].startswith("quokka quokka")
+
+
+def _titled(title: str) -> bytes:
+    """An ID3 tag."""
+    frame = b"\3" + title.encode()
+    frame = b"TIT2" + _seven_bits(len(frame)) + b"\0\0" + frame
+    return b"ID3\4\0\0" + _seven_bits(len(frame)) + frame
+
+
+def _seven_bits(number: int) -> bytes:
+    return bytes(number >> shift & 127 for shift in (21, 14, 7, 0))

@@ -30,6 +30,7 @@ __all__ = [
     "is_known",
     "lasts",
     "mono",
+    "mono_at",
     "open_file",
     "packets",
     "read_samples",
@@ -174,23 +175,27 @@ def check_stream(stream: AudioStream) -> None:
 
 
 def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[np.ndarray]:
-    """The mono samples of every frame; never empty."""
+    """The mono samples of every frame; never empty. What is damaged is left out, as players do."""
     pieces: list[np.ndarray] = []
-    count = 0
+    count, fault = 0, None
     try:
-        for frame in (frame for packet in packets(container, stream) for frame in packet.decode()):
-            assert isinstance(frame, av.AudioFrame)
-            if frame.sample_rate != rate:
-                raise InvalidInput("The sound changes its sample rate midway.", "Re-encode it.")
-            pieces.append(mono(frame))
-            count += len(pieces[-1])
-            refuse_longer(count / rate)
-    except (av.error.FFmpegError, ValueError) as error:
-        # A file cut short still holds sound: what was decoded is used, as players do.
-        if not count:
-            raise InvalidInput(f"The sound cannot be decoded: {reason(error)}.") from error
+        for packet in packets(container, stream):
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, ValueError) as error:  # a tag between pieces that were joined, say
+                fault = error
+                continue
+            for frame in frames:
+                assert isinstance(frame, av.AudioFrame)
+                pieces.append(mono_at(frame, rate))
+                count += len(pieces[-1])
+                refuse_longer(count / rate)
+    except (av.error.FFmpegError, ValueError) as error:  # a file cut short
+        fault = error
     if not count:
-        raise InvalidInput("The audio stream holds no sound.")
+        raise InvalidInput(
+            f"The sound cannot be decoded: {reason(fault)}." if fault else "The audio stream holds no sound."
+        )
     return pieces
 
 
@@ -216,6 +221,17 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
     # the first that is not much softer than the loudest: the choice shall not change from frame to frame
     chosen: np.ndarray = scaled[int(np.argmax(powers >= 0.1 * powers.max()))]
     return chosen
+
+
+def mono_at(frame: av.AudioFrame, rate: int) -> np.ndarray:
+    """As ``mono``, at ``rate`` Hz: recordings that were joined, and damaged frames, change their rate midway. A frame
+    of a rate that is not decoded has no samples."""
+    if frame.sample_rate == rate:
+        return mono(frame)
+    if not limits.MIN_SAMPLE_RATE <= frame.sample_rate <= limits.MAX_SAMPLE_RATE:
+        return np.zeros(0, np.float32)
+    made: np.ndarray = soxr.resample(mono(frame), frame.sample_rate, rate, quality="HQ")
+    return made
 
 
 def refuse_longer(seconds: float) -> None:

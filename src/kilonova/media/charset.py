@@ -71,6 +71,8 @@ _DECLARED = re.compile(
     rb"""|^@charset\s+"([-\w.:]+)"|coding[:=][ \t]*([-\w.]+)""",
     re.IGNORECASE,
 )
+# What Python has for names of hosts and for its own programs, and no text is written in.
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 _STRANGE = re.compile(rb"[\x00\x1b\x80-\xff]")
 _CONTEXT = 256  # bytes before the first that is not ASCII
 _HEAD = 2048  # bytes in which a declaration is looked for, as browsers do (they take 1,024)
@@ -259,11 +261,10 @@ def _widest(label: str) -> str:
     """Python's decoder for a label, the one that reads most; "" for labels that it does not know."""
     try:
         codec = codecs.lookup(label).name
-    except LookupError:
-        return ""
-    try:
-        b"".decode(codec)
-    except LookupError:  # rot13, hex and the like
+        if codec in _NO_CHARSETS:
+            return ""
+        b"A".decode(codec, "replace")
+    except (LookupError, UnicodeError):  # not known; rot13, hex and the like
         return ""
     return _WIDER.get(label.lower(), _WIDER.get(codec, codec))
 

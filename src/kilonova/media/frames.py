@@ -34,6 +34,7 @@ SHORTEST = 0.5
 _SAME_SHOT = 3.0
 # Packets from one key frame to the next wait to be decoded; of a longer group not more than this.
 _GROUP_SECONDS, _GROUP_BYTES = 10.0, 16 << 20
+_SPARSE = 0.2  # seconds from frame to frame beyond which each one counts, as in recordings of screens
 _SAME = 1e-6  # seconds
 
 #: When something could not be decoded, and FFmpeg's reason.
@@ -123,6 +124,8 @@ class Frames:
         group = self._group
         if not group:
             return
+        if until - self._time(group[0]) > _SPARSE * len(group):
+            self._codec.skip_frame = "DEFAULT"
         key = self._time(group[0]) if not self._going_on else -math.inf
         self._choose(key, until, last)
         if whole and self._targets:
@@ -136,7 +139,8 @@ class Frames:
         while whole and self._targets:
             self._keep(self._targets.popleft()[1])
         self._going_on = not whole
-        self.end = max(self.end, until)
+        # the decoder may hold frames back that are wanted
+        self.end = max(self.end, min(until, self._targets[0][1]) if self._targets else until)
         self._group, self._held = [], 0
 
     def _choose(self, key: float, until: float, last: bool) -> None:

@@ -227,9 +227,7 @@ class _Sound:
         self.end = start
 
     def add(self, frame: av.AudioFrame, zero: float) -> None:
-        if frame.sample_rate != self._source:
-            raise InvalidInput("The sound changes its sample rate midway.", "Re-encode it.")
-        samples = audio.mono(frame)
+        samples = audio.mono_at(frame, self._source)
         if frame.time is not None:
             gap = round((frame.time - zero) * self._source) - self._fed
             if gap > self._tolerance:

@@ -13,6 +13,7 @@ __all__ = ["keepable", "of_file"]
 # Within what ``stores.checks`` lets into a payload, together with what else is in it.
 _DEEPEST = 30  # levels of lists and objects
 _VALUES = 4_000
+_LONGEST = 10_000  # characters of a text that a file says of itself
 _INTEGERS = range(-(1 << 63), 1 << 63)
 
 
@@ -48,9 +49,11 @@ def keepable(facts: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def of_file(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of itself, without what is empty or cannot be kept: cameras write many things."""
+    """What a file says of itself, without what is empty or cannot be kept, and of long texts the beginning: cameras and
+    tags write many things."""
     kept, _ = keepable(facts)
-    return {name: value for name, value in kept.items() if value not in ("", None)}
+    shown = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in kept.items()}
+    return {name: value for name, value in shown.items() if value not in ("", None)}
 
 
 def _size(value: Any) -> int:

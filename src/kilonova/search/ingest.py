@@ -41,6 +41,7 @@ from kilonova.segments.listing import Listing
 from kilonova.segments.skipped import EMPTY
 from kilonova.storage.files import name_of, open_file, read_file
 from kilonova.stores.base import Collection, Point, VectorStore
+from kilonova.stores.checks import MAX_TEXT
 
 __all__ = ["Tally", "ingest"]
 
@@ -399,7 +400,7 @@ class _Run:
             **part.described,
         }
         spoken = [file.name.rpartition(".")[0], *(value for value in described.values() if isinstance(value, str))]
-        text = printable("\n".join(spoken).replace(_BREAK, "\n") + _BREAK + part.text.replace(_BREAK, "\n"))
+        text = printable("\n".join(spoken).replace(_BREAK, "\n") + _BREAK + part.text.replace(_BREAK, "\n"))[:MAX_TEXT]
         return Point(f"{file.uri}#{number}", vector, payload, text)
 
 
