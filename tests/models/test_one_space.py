@@ -56,7 +56,7 @@ def index(mini: EmbeddingModel) -> np.ndarray:
 
 
 def ask(mini: EmbeddingModel, text: str) -> np.ndarray:
-    return mini.embed([mini.prepare(Text(text), Purpose.GENERIC_RETRIEVAL)])[0]
+    return np.asarray(mini.embed([mini.prepare(Text(text), Purpose.GENERIC_RETRIEVAL)])[0])
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)

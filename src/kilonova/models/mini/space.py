@@ -133,7 +133,7 @@ def _distinct(wording: np.ndarray, mean: np.ndarray, language: np.ndarray) -> np
 
 def _along(rows: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """The part of rows [n, width] that lies along a direction [width] of length one."""
-    return (rows @ direction)[:, None] * direction
+    return np.asarray((rows @ direction)[:, None] * direction)
 
 
 def _groups(vectors: np.ndarray) -> np.ndarray:
