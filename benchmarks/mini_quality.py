@@ -297,14 +297,15 @@ def films(options: argparse.Namespace) -> list[Line]:
     return lines
 
 
-def documents(options: argparse.Namespace) -> list[Line]:
-    """Fifty questions written by hand to the pages of an English and a Chinese manual; every third page is a scan."""
+def manual_pages(work: Path) -> tuple[dict[str, Image], list[tuple[str, str]]]:
+    """Two of three pages of an English and a Chinese manual and those that answer a question, by language and number;
+    and fifty questions written by hand, each with the name of its page."""
     manuals = {
-        "en": next(sources.debian(options.work, "debian-reference-en").rglob("*.pdf")),
-        "zh": next(sources.debian(options.work, "debian-reference-zh-cn").rglob("*.pdf")),
+        "en": next(sources.debian(work, "debian-reference-en").rglob("*.pdf")),
+        "zh": next(sources.debian(work, "debian-reference-zh-cn").rglob("*.pdf")),
     }
     asked = [line.split("\t") for line in QUESTIONS.read_text().splitlines() if line and line[0] != "#"]
-    items: dict[str, Source] = {}
+    kept: dict[str, Image] = {}
     pairs = []
     for manual, path in manuals.items():
         found = list(pages(path))[29:]  # what comes before is the table of contents
@@ -315,9 +316,18 @@ def documents(options: argparse.Namespace) -> list[Line]:
                 (number,) = (number for number, text in enumerate(plain) if _plain(words) in text)
                 wanted.add(number)
                 pairs.append((question, f"{manual} {number}"))
-        for place, number in enumerate(sorted(wanted)):
-            page = found[number]
-            items[f"{manual} {number}"] = Image(page.pixels, page.detail, None if place % 3 == 0 else page.text)
+        kept |= {f"{manual} {number}": found[number] for number in sorted(wanted)}
+    return kept, pairs
+
+
+def documents(options: argparse.Namespace) -> list[Line]:
+    """Fifty questions written by hand to the pages of an English and a Chinese manual; every third page is a scan."""
+    found, pairs = manual_pages(options.work)
+    items: dict[str, Source] = {}
+    for manual in ("en", "zh"):
+        for place, name in enumerate(name for name in found if name.startswith(manual)):
+            page = found[name]
+            items[name] = Image(page.pixels, page.detail, None if place % 3 == 0 else page.text)
     rows = measured({f"pages ({len(items)})": pairs}, items, Detail.DOCUMENT, [*items])
     return [row for row in rows if row["query"] == "text"]
 

@@ -1,1 +1,1 @@
-"""Data only: the ONNX files, the tokenizer and the background of kilonova-mini."""
+"""Data only: the ONNX files, the tokenizer, the background and what is usual of kilonova-mini."""

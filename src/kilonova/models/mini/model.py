@@ -116,7 +116,7 @@ class Mini(EmbeddingModel):
         vectors = np.empty((len(texts), space.DIMENSION), np.float32)
         for purpose in {text.purpose for text in texts}:
             rows = [row for row, text in enumerate(texts) if text.purpose is purpose]
-            vectors[rows] = space.text_vectors(sense[rows], wording[rows], purpose)
+            vectors[rows] = space.text_vectors(sense[rows], wording[rows], purpose, self._heads.usual)
         return vectors
 
     def _embed_pictures(self, pictures: list[_Picture]) -> np.ndarray:
@@ -132,7 +132,7 @@ class Mini(EmbeddingModel):
         starts = np.cumsum([0, *(len(film.frames) for film in films)])
         vectors = []
         for film, start, end in zip(films, starts[:-1], starts[1:], strict=True):
-            heard = self._heads.audio(self._audio([film.sound])) if film.sound is not None else None
+            heard = self._heads.audio(self._audio([film.sound]), in_film=True) if film.sound is not None else None
             vectors.append(space.film_vector(frames[start:end], film.weights, heard))
         return np.concatenate(vectors)
 
@@ -144,6 +144,7 @@ class _Heads:
         self._text = open_session(weights / "text_head.onnx", threads=1)
         self._image = open_session(weights / "image_head.onnx", threads=1)
         self._audio = open_session(weights / "audio_head.onnx", threads=1)
+        self.usual = space.Usual.read(weights)
 
     def text(self, pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sense, wording = self._text.run(["sense", "wording"], {"pooled": pooled})
@@ -152,9 +153,9 @@ class _Heads:
     def image(self, features: ImageFeatures) -> np.ndarray:
         inputs = {"pooled": features.pooled, "tokens": features.tokens, "classes": features.classes}
         sense, own = self._image.run(["sense", "own"], inputs)
-        return space.seen_or_heard(sense, own, place=0)
+        return space.seen(sense, own, self.usual)
 
-    def audio(self, features: AudioFeatures) -> np.ndarray:
+    def audio(self, features: AudioFeatures, in_film: bool = False) -> np.ndarray:
         inputs = {"pooled": features.pooled, "texture": features.texture, "classes": features.classes}
         sense, own = self._audio.run(["sense", "own"], inputs)
-        return space.seen_or_heard(sense, own, place=1)
+        return space.heard(sense, own, self.usual, in_film)

@@ -4,12 +4,22 @@ Of every eight of the first 1,024 numbers five are trained for meaning across al
 are a text's wording, the text encoder's own principal components, so that every Matryoshka prefix holds both in the
 same proportion. Images and sounds have sense and no wording: in what order texts find them, and they texts, does not
 depend on how much of a text's vector is wording, which the purpose decides. The last 2,048 are what an image (1,024)
-or a sound (1,024) is like beyond its meaning, which tells near-duplicates apart; texts have zeros there, so that
-cosines between kinds of input only scale.
+or a sound (1,024) is like beyond its meaning, which tells near-duplicates apart.
+
+So that one query ranks all kinds by their cosines as they come (benchmarks/one_space.py):
+
+- What texts have in common, their mean and the direction in which languages differ, is partly taken out for
+  GENERIC_RETRIEVAL and GENERIC_INDEX. It made every Chinese text outrank every image for a Chinese query.
+- Texts about what is heard differ from texts about what is seen in one direction of sense. Sounds move along it, images
+  and films move against it, and stored texts stay out of it, so that no image or sound prefers one of them.
+- Images and sounds spend a part of their length on their own numbers. Stored texts spend as much on numbers that
+  sounds and images leave empty, so that at 3,072 numbers they are no nearer to queries than at 1,024.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -21,11 +31,12 @@ __all__ = [
     "OWN",
     "SENSE",
     "SHARED",
-    "STORED",
     "WORDING",
+    "Usual",
     "film_vector",
+    "heard",
     "page_vectors",
-    "seen_or_heard",
+    "seen",
     "text_vectors",
     "unit",
 ]
@@ -34,21 +45,30 @@ SHARED, OWN, DIMENSION = 1024, 1024, 3072
 _GROUP, _SENSES = 8, 5
 SENSE, WORDING = SHARED * _SENSES // _GROUP, SHARED * (_GROUP - _SENSES) // _GROUP
 
-# How much of a text's vector is sense and how much wording: what is stored has as much of both; a query for texts
-# looks at the wording (training/README.md has the figures that decided).
-STORED = (0.7, 0.714)
+# How much of a text's vector is sense and how much wording. What is stored is mostly wording, for texts are compared
+# with it; images and sounds look at the sense alone (training/README.md has the figures that decided).
 _GAINS = MappingProxyType(
-    dict.fromkeys(Purpose, STORED)
+    dict.fromkeys(Purpose, (0.7, 0.714))
     | {
-        Purpose.GENERIC_RETRIEVAL: (0.3, 0.954),
-        Purpose.TEXT_RETRIEVAL: (0.15, 0.989),
+        Purpose.GENERIC_INDEX: (0.3, 0.954),
+        Purpose.GENERIC_RETRIEVAL: (0.8, 0.6),
+        Purpose.TEXT_RETRIEVAL: (0.43, 0.903),
         Purpose.DOCUMENT_RETRIEVAL: (0.15, 0.989),
     }
 )
+# What stays out of the direction of what is heard: texts that images and sounds look for or are sorted by.
+_NEITHER = frozenset({Purpose.GENERIC_INDEX, Purpose.AUDIO_RETRIEVAL, Purpose.CLASSIFICATION})
+# How much of what is usual leaves: of queries' mean sense, of mean wording, of the direction of languages, and of the
+# mean sense of sounds.
+_ASKED_MEAN, _WORDING_MEAN, _LANGUAGE, _SOUNDS_MEAN = (np.float32(part) for part in (0.25, 0.5, 0.5, 0.25))
+# How far images, sounds, and the sound of a film move towards what is heard.
+_SEEN, _HEARD, _HEARD_IN_FILM = (np.float32(step) for step in (-0.3, 0.3, -0.2))
+# The share of length that a stored text has beyond the shared numbers, and where: sounds fill 852 of their own 1,024.
+_STORED_SHARE, _EMPTY = 0.7, 168
 # The share of length that an image's and a sound's own 1,024 numbers have of the whole vector.
 _OWN_SHARES = (0.5, 0.7)
 # The weight of a page's looks beside its words, and of a film's sound beside its frames.
-_PAGE_LOOKS, _FILM_SOUND = np.float32(0.4), np.float32(0.73)
+_PAGE_LOOKS, _FILM_SOUND = np.float32(0.2), np.float32(0.73)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -57,14 +77,63 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 
 
-def text_vectors(sense: np.ndarray, wording: np.ndarray, purpose: Purpose) -> np.ndarray:
+@dataclass(frozen=True)
+class Usual:
+    """What is usual and says nothing about one text or sound, float32; made by ``training/space.py``.
+
+    Attributes:
+        asked_sense: [640], the mean of queries.
+        asked_wording: [384], the mean of queries.
+        asked_language: [384], of length one: where queries in different languages differ most.
+        stored_wording: [384], the mean of stored texts.
+        stored_language: [384], of length one, for stored texts.
+        heard: [640], of length one: from texts about what is seen to texts about what is heard.
+        sounds: [640], the mean of sounds.
+    """
+
+    asked_sense: np.ndarray
+    asked_wording: np.ndarray
+    asked_language: np.ndarray
+    stored_wording: np.ndarray
+    stored_language: np.ndarray
+    heard: np.ndarray
+    sounds: np.ndarray
+
+    @classmethod
+    def read(cls, weights: Path) -> Usual:
+        """What ``space.npz`` among the weights holds."""
+        with np.load(weights / "space.npz") as arrays:
+            return cls(**{name: arrays[name].astype(np.float32) for name in arrays})
+
+
+def text_vectors(sense: np.ndarray, wording: np.ndarray, purpose: Purpose, usual: Usual) -> np.ndarray:
     """Vectors float32 [n, 3072] from sense [n, 640] and wording [n, 384], both of length one."""
-    sense_gain, wording_gain = _GAINS[purpose]
+    if purpose is Purpose.GENERIC_RETRIEVAL:
+        sense = unit(sense - _ASKED_MEAN * usual.asked_sense)
+        wording = _distinct(wording, usual.asked_wording, usual.asked_language)
+    elif purpose is Purpose.GENERIC_INDEX:
+        wording = _distinct(wording, usual.stored_wording, usual.stored_language)
+    if purpose in _NEITHER:
+        sense = unit(sense - _along(sense, usual.heard))
     vectors = np.zeros((len(sense), DIMENSION), np.float32)
-    groups = _groups(vectors)
+    groups, (sense_gain, wording_gain) = _groups(vectors), _GAINS[purpose]
     groups[:, :, :_SENSES] = sense_gain * sense.reshape(len(sense), -1, _SENSES)
     groups[:, :, _SENSES:] = wording_gain * wording.reshape(len(sense), -1, _GROUP - _SENSES)
+    if purpose is Purpose.GENERIC_INDEX:  # cosines among stored texts stay nearly the same
+        vectors[:, -_EMPTY:] = np.float32(_STORED_SHARE) * unit(vectors[:, :_EMPTY])
+        vectors[:, :SHARED] *= np.float32(np.sqrt(1 - _STORED_SHARE**2))
     return vectors
+
+
+def _distinct(wording: np.ndarray, mean: np.ndarray, language: np.ndarray) -> np.ndarray:
+    """Wording without a part of what texts, and texts of one language, have in common."""
+    centred = wording - _WORDING_MEAN * mean
+    return unit(centred - _LANGUAGE * _along(centred, language))
+
+
+def _along(rows: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """The part of rows [n, width] that lies along a direction [width] of length one."""
+    return np.asarray((rows @ direction)[:, None] * direction)
 
 
 def _groups(vectors: np.ndarray) -> np.ndarray:
@@ -72,14 +141,18 @@ def _groups(vectors: np.ndarray) -> np.ndarray:
     return vectors.reshape(len(vectors), -1, _GROUP)[:, : SHARED // _GROUP]
 
 
-def seen_or_heard(sense: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
-    """Vectors float32 [n, 3072] of images (place 0) or sounds (place 1).
+def seen(sense: np.ndarray, own: np.ndarray, usual: Usual) -> np.ndarray:
+    """Vectors float32 [n, 3072] of images from sense [n, 640] and own numbers [n, 1024], both of length one."""
+    return _with_own(unit(sense + _SEEN * usual.heard), own, 0)
 
-    Args:
-        sense: [n, 640], of length one.
-        own: [n, 1024], of length one.
-        place: whose numbers ``own`` are.
-    """
+
+def heard(sense: np.ndarray, own: np.ndarray, usual: Usual, in_film: bool = False) -> np.ndarray:
+    """Vectors float32 [n, 3072] of sounds from sense [n, 640] and own numbers [n, 1024], both of length one."""
+    step = _HEARD_IN_FILM if in_film else _HEARD
+    return _with_own(unit(unit(sense - _SOUNDS_MEAN * usual.sounds) + step * usual.heard), own, 1)
+
+
+def _with_own(sense: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
     vectors, share = np.zeros((len(sense), DIMENSION), np.float32), _OWN_SHARES[place]
     _groups(vectors)[:, :, :_SENSES] = np.float32(np.sqrt(1 - share**2)) * sense.reshape(len(sense), -1, _SENSES)
     start = SHARED + place * OWN
