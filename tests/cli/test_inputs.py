@@ -139,3 +139,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == ["猫"]
     assert "There is no file nosuch.pdf" in done.stderr
     assert "is a folder" in done.stderr
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path: Path) -> None:
+    """A script's variable that is not set must not index, or forget, whatever folder it runs in."""
+    done = kilonova("index", "", "--model", "fake", "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert "A path is empty." in done.stderr

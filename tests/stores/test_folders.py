@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -64,6 +65,14 @@ def _garbage(folder: Path) -> None:
             path.write_bytes(b"garbage" * 20)
 
 
+def _instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        (folder / "collection.json").unlink()
+        make(folder / "collection.json")
+
+    return write
+
+
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "cut": _file(lambda facts: json.dumps(facts)[:20]),
     "empty": _file(lambda facts: ""),
@@ -74,6 +83,8 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "an unknown metric": _file(lambda facts: {**facts, "metric": "hamming"}),
     "no dimension": _file(lambda facts: {**facts, "dimension": "many"}),
     "a newer format": _file(lambda facts: {**facts, "format": 2}),
+    "a folder": _instead(Path.mkdir),
+    "a pipe": _instead(os.mkfifo),
     "garbage in its files": _garbage,
 }
 

@@ -128,7 +128,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
             entry = self._open.get(name)
             owner = entry.owner if entry is not None else Owner(folder, self._url)
             with _disk_faults(folder):
-                (folder / _FILE).unlink()  # now there is none
+                (folder / _FILE).rename(folder / f"{_FILE}.old")  # now there is none, whatever kind of entry it was
             if entry is not None:
                 self._lock.wait_for(lambda: not entry.users)
                 del self._open[name]
@@ -275,6 +275,8 @@ def _collection(path: Path) -> Collection:
     name = path.parent.name
     hint = f"Restore the file, or delete the collection with: kilonova collections drop {name}."
     try:
+        if not path.is_file():  # a pipe would be waited for without an end, with the store's lock held
+            raise OSError("it is no file")
         facts: Any = json.loads(path.read_text())
         if facts["format"] == _FORMAT:
             return Collection.of({**facts, "name": name})
