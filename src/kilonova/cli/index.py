@@ -78,7 +78,7 @@ def index(
     from kilonova.segments.listing import resolve
 
     if "" in paths:  # a script's variable that is not set, which would mean the folder that it runs in
-        raise Validation("A path is empty.", "Name files, folders, or s3://bucket/prefix; . is the current folder.")
+        raise InvalidInput("A path is empty.", "Name files, folders, or s3://bucket/prefix; . is the current folder.")
     roots = resolve(paths)
     settings, tally = Settings(characters, seconds), Tally()
     folder = _home.private(data or _home.data())
