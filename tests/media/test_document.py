@@ -33,6 +33,25 @@ def test_pages_have_pixels_and_their_words(report: Path) -> None:
         assert max(page.pixels.shape) <= limits.DOCUMENT_SIDE
 
 
+@pytest.mark.parametrize("cut", [1, 60, 150])
+def test_files_without_their_end(report: Path, cut: int) -> None:
+    data = report.read_bytes()[:-cut]
+    for file in (io.BytesIO(data), report):
+        report.write_bytes(data)
+        assert [page.text for page in pages(file)] == ["First page", None, "Third page"]
+
+
+def test_files_that_lack_too_much(report: Path) -> None:
+    for data in (
+        b"%PDF-1.7\n",
+        b"%PDF-1.7\n1 0 obj << /Type /Catalog",
+        report.read_bytes()[:100],
+        b"/Type/Catalog" * 100,
+    ):
+        with pytest.raises(InvalidInput, match="cannot be read as a PDF"):
+            list(pages(io.BytesIO(data)))
+
+
 def test_a_range_of_pages(report: Path) -> None:
     assert [page.text for page in pages(report, range(2, 3))] == ["Third page"]
     with pytest.raises(InvalidInput, match="has 3 pages; there is no page 4"):

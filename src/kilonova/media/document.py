@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["opened", "page", "pages", "words"]
 
 _POINTS = 72.0  # PDF's unit of length, to the inch
 _DPI = 150.0
+_MENDED_BYTES = 64 << 20  # files that are cut short are read whole to be mended
+_CATALOGUE = re.compile(rb"(\d+)\s+(\d+)\s+obj\s*<<[^>]{0,1000}?/Type\s*/Catalog\b")
 _NOTES = 2_000  # annotations of a page that are read
 # Buttons say "Yes" or "Off"; what people choose from lists and type is theirs.
 _FIELDS = frozenset({pdfium.FPDF_FORMFIELD_TEXTFIELD, pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX})
@@ -54,9 +57,12 @@ def opened(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
     try:
         document = pypdfium2.PdfDocument(file)
     except (pypdfium2.PdfiumError, FileNotFoundError) as error:
-        raise InvalidInput(
-            f"The file cannot be read as a PDF: {_said(error)}.", "Damaged or locked files are not read."
-        ) from None
+        mended = _mended(file)
+        if mended is None:
+            raise InvalidInput(
+                f"The file cannot be read as a PDF: {_said(error)}.", "Damaged or locked files are not read."
+            ) from None
+        document = mended
     try:
         try:
             document.init_forms()  # without it what was typed into a form is neither drawn nor read
@@ -65,6 +71,27 @@ def opened(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
         yield document
     finally:
         document.close()
+
+
+def _mended(file: Path | BinaryIO) -> pypdfium2.PdfDocument | None:
+    """A file that is cut short, with a new trailer, as viewers make one: PDFium finds objects without their table, but
+    not which of them is the catalogue. None where that does not help."""
+    try:
+        if isinstance(file, Path):
+            data = file.read_bytes() if file.stat().st_size <= _MENDED_BYTES else b""
+        else:
+            file.seek(0)
+            data = file.read(_MENDED_BYTES + 1)
+    except OSError:
+        return None
+    catalogues = _CATALOGUE.findall(data) if len(data) <= _MENDED_BYTES else []
+    if not catalogues or b"/Encrypt" in data:
+        return None
+    trailer = b"\ntrailer\n<< /Root %s %s R /Size 1000000 >>\nstartxref\n0\n%%%%EOF\n" % catalogues[-1]
+    try:
+        return pypdfium2.PdfDocument(data + trailer)
+    except pypdfium2.PdfiumError:
+        return None
 
 
 def page(document: pypdfium2.PdfDocument, number: int) -> Image:
