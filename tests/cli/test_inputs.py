@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from kilonova.errors import InvalidInput
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
 from tests import samples
 from tests.cli.test_cli import kilonova
+from tests.servers import BIN, clean_environment
 
 WORDS = [
     *(
@@ -146,3 +148,25 @@ def test_an_empty_path_is_not_the_current_folder(tmp_path: Path) -> None:
     done = kilonova("index", "", "--model", "fake", "--data", str(tmp_path / "data"))
     assert done.returncode == 1
     assert "A path is empty." in done.stderr
+
+
+def test_tables_show_names_as_they_are(tmp_path: Path) -> None:
+    """Names and words of files are data: neither Rich's markup nor a terminal's controls."""
+    names = ["[red]a[bold].txt", "\x1b[2Jb.txt", "灯塔 [1].txt"]
+    (tmp_path / "media").mkdir()
+    for name in names:
+        (tmp_path / "media" / name).write_text("kookaburra [/nothing] \x1b]0;title\x07 灯塔")
+
+    def run(*arguments: str) -> str:
+        command = [str(BIN / "kilonova"), *arguments, "--data", str(tmp_path / "data")]
+        variables = {**clean_environment(), "COLUMNS": "200"}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("index", str(tmp_path / "media"), "--model", "fake", "--dimension", "256")
+    found = run("search", "kookaburra", "--mode", "words")
+    assert "[red]a[bold].txt" in found
+    assert "灯塔 [1].txt" in found
+    assert "[/nothing]" in found
+    assert "\x1b" not in found

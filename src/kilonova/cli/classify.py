@@ -11,6 +11,7 @@ import typer
 
 from kilonova.cli.collections import Data, Store
 from kilonova.cli.inputs import read_file
+from kilonova.cli.out import cell
 from kilonova.media.content import Detail
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def classify(
     for name, shares, hits in rows:
         (best, share), *_ = shares.items()
         near = ", ".join(f"{hit.payload.get('name', hit.id)} ({hit.similarity or 0:.2f})" for hit in hits[:3])
-        table.add_row(Path(name).name, best, f"{share:.0%}", near)
+        table.add_row(cell(Path(name).name), cell(best), f"{share:.0%}", cell(near))
     Console().print(table)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova.cli.inputs import content, read_file
+from kilonova.cli.out import cell
 from kilonova.errors import KilonovaError
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation
@@ -211,5 +212,5 @@ def _compare(done: list[tuple[str, Embedding]]) -> None:
         if result.kept_characters is not None:
             short += f" (cut to {result.kept_characters:,} characters)"
         cosines = (f"{float(result.vector @ other.vector):.3f}" for _, other in done)
-        table.add_row(f"{row} {short}", *cosines)
+        table.add_row(cell(f"{row} {short}"), *cosines)
     Console().print(table)

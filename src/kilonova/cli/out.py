@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["print_json", "shown"]
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["cell", "print_json", "shown"]
 
 
 def print_json(value: Any) -> None:
@@ -22,3 +25,10 @@ def print_json(value: Any) -> None:
 def shown(text: str) -> str:
     """A text of somebody's file on one line, without characters that a terminal obeys."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def cell(text: object) -> Text:
+    """The same for a table of Rich, which would take [brackets] in a name for its markup."""
+    from rich.text import Text
+
+    return Text(shown(str(text)))

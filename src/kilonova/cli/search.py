@@ -11,6 +11,7 @@ import typer
 
 from kilonova.cli.collections import Data, Store
 from kilonova.cli.inputs import read_file
+from kilonova.cli.out import cell
 from kilonova.errors import InvalidInput
 from kilonova.media.content import Detail, Encoded, Modality, Text
 
@@ -133,21 +134,21 @@ def _page(name: str) -> Any:
 
 
 def _place(found: Any) -> str:
-    """Where in a file: page 3, 0:01:05, character 800, or nothing."""
-    if "page" in found:
-        return f"page {found['page']}"
-    if found.get("kind", "") == "text":
-        return f"character {found['start']:,}" if found["start"] else ""
-    if "start" not in found:
+    """Where in a file: page 3, 0:01:05, character 800, or nothing. Points that others wrote may say it in any form."""
+    page, start = found.get("page"), found.get("start")
+    if isinstance(page, int):
+        return f"page {page}"
+    if not isinstance(start, int | float):
         return ""
-    minutes, seconds = divmod(int(found["start"]), 60)
+    if found.get("kind", "") == "text":
+        return f"character {start:,}" if start else ""
+    minutes, seconds = divmod(int(start), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
 
 
 def _table(hits: list[Hit], query: Query) -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text as Plain
 
     marked = any(hit.before is not None for hit in hits)
     table = Table("", *(["before"] if marked else []), "score", "similarity", "kind", "file", "where", "words")
@@ -160,9 +161,9 @@ def _table(hits: list[Hit], query: Query) -> None:
             *([str(hit.before or "new")] if marked else []),
             f"{hit.score:.4f}",
             f"{value:.3f}" if value is not None else "",
-            str(payload.get("kind", "")),
-            Plain(str(payload.get("name", hit.id))),
-            Plain(", ".join(one for one in places if one)),
-            Plain(str(payload.get("snippet") or payload.get("description") or payload.get("title") or "")[:60]),
+            cell(payload.get("kind", "")),
+            cell(payload.get("name", hit.id)),
+            ", ".join(one for one in places if one),
+            cell(str(payload.get("snippet") or payload.get("description") or payload.get("title") or "")[:60]),
         )
     Console().print(table if hits else "Nothing was found.")
