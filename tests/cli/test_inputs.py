@@ -170,3 +170,17 @@ def test_tables_show_names_as_they_are(tmp_path: Path) -> None:
     assert "灯塔 [1].txt" in found
     assert "[/nothing]" in found
     assert "\x1b" not in found
+
+
+@pytest.mark.parametrize("arguments", [["embed", "--model", "fake"], ["search", "--mode", "words"], ["search"]])
+def test_arguments_that_are_no_utf8(tmp_path: Path, arguments: list[str]) -> None:
+    command = [str(BIN / "kilonova"), *arguments, b"caf\xff"]
+    if arguments[0] == "search":
+        media = tmp_path / "a.txt"
+        media.write_text("caf\u00e9")
+        index = [str(BIN / "kilonova"), "index", str(media), "--model", "fake", "--data", str(tmp_path / "data")]
+        assert subprocess.run(index, env=clean_environment(), check=False, capture_output=True).returncode == 0
+        command += ["--data", str(tmp_path / "data")]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "is not valid Unicode. Write it in UTF-8." in done.stderr

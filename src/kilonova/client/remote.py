@@ -44,6 +44,7 @@ class Remote(VectorStore):
         self._pool = urllib3.PoolManager(timeout=_TIMEOUT, maxsize=8)
 
     def create(self, collection: Collection) -> None:
+        check_name(collection.name)
         self._call("POST", "", collection.facts)
 
     def drop(self, name: str) -> None:
@@ -131,7 +132,10 @@ class Remote(VectorStore):
     def _open(
         self, method: str, path: str, body: dict[str, Any] | bytes, *, whole: bool = False
     ) -> urllib3.BaseHTTPResponse:
-        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        try:
+            data = body if isinstance(body, bytes) else orjson.dumps(body)
+        except orjson.JSONEncodeError:  # a lone surrogate, which JSON has no form for
+            raise errors.InvalidInput("A name, id or text is not valid Unicode.", "Repair it.") from None
         url = f"{self._url}/v1/collections{path}"
         try:
             answer = self._pool.request(

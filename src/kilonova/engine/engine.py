@@ -24,6 +24,7 @@ from kilonova.errors import InvalidInput, KilonovaError, ModelFailed, NotReady, 
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Mixed, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
+from kilonova.media.text import check_unicode
 from kilonova.models import registry
 from kilonova.models.card import Purpose
 
@@ -190,7 +191,11 @@ class Engine:
             Busy: the queue is full.
             NotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
         """
-        self.check(*([part.modality for part in item.parts] if isinstance(item, Mixed) else [item.modality]))
+        parts = item.parts if isinstance(item, Mixed) else (item,)
+        self.check(*(part.modality for part in parts))
+        for part in parts:
+            if isinstance(part, Text):
+                check_unicode(part.value)
         key = None
         if self._cache.enabled and isinstance(item, Text | Encoded):
             key = VectorCache.key(item, self.card, purpose)

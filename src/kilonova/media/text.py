@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import regex
 
+from kilonova.errors import InvalidInput
 from kilonova.media.charset import UTF8, Decoder
 
-__all__ = ["Decoded", "Segment", "decode", "decoded", "read", "segments", "worth_reading"]
+__all__ = ["Decoded", "Segment", "check_unicode", "decode", "decoded", "read", "segments", "worth_reading"]
 
 # What a cut may not separate is a grapheme cluster (Unicode Standard Annex 29); clusters are short, emoji families
 # the longest in use.
@@ -77,6 +78,16 @@ def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
             yield piece
     if piece := decoder.finish():
         yield piece
+
+
+def check_unicode(text: str) -> None:
+    """Refuse a text with lone surrogates, which stand for bytes that are not UTF-8 and which no tokenizer takes.
+
+    Raises:
+        InvalidInput: it has some.
+    """
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InvalidInput("The text is not valid Unicode.", "Write it in UTF-8.")
 
 
 def worth_reading(text: str) -> Iterator[tuple[int, str]]:

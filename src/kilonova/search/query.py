@@ -20,6 +20,7 @@ import numpy as np
 from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Content, Encoded, Modality, Text
+from kilonova.media.text import check_unicode
 from kilonova.models.background import background
 from kilonova.models.card import Purpose
 from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
@@ -163,6 +164,9 @@ class Searcher:
             InvalidInput: nothing is asked for, or the model cannot embed it.
             NotFound: no point has an id of ``good`` or ``bad``.
         """
+        for item, _ in query.wanted:
+            if isinstance(item, Text):
+                check_unicode(item.value)
         vector = await self._vector(collection, query)
         words = " ".join(item.value for item, weight in query.wanted if isinstance(item, Text) and weight > 0)
         if query.mode is Mode.WORDS and not words:
