@@ -14,7 +14,7 @@ import numpy as np
 from kilonova.errors import KilonovaError, NotFound
 from kilonova.stores.filters.tree import Filter
 
-__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore"]
+__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "missing"]
 
 
 class Metric(StrEnum):
@@ -68,6 +68,14 @@ class Match:
     distance: float | None = None
 
 
+def missing(name: str, there: Sequence[Collection]) -> NotFound:
+    """The error that there is no collection of a name; it says which there are."""
+    names = ", ".join(one.name for one in there)
+    return NotFound(
+        f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
+    )
+
+
 class VectorStore(ABC):
     """Collections of points. Methods may be called from any thread; those that are given a name raise ``NotFound``
     where no collection has it, ``Unavailable`` where the store cannot be reached or another process owns it."""
@@ -113,10 +121,7 @@ class VectorStore(ABC):
         for one in every:
             if one.name == name:
                 return one
-        names = ", ".join(one.name for one in every)
-        raise NotFound(
-            f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
-        )
+        raise missing(name, every)
 
     @abstractmethod
     def upsert(self, name: str, points: Sequence[Point]) -> None:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from kilonova.errors import AlreadyExists, InvalidInput, KilonovaError, NotFound, Unavailable
-from kilonova.stores.base import Collection, Point, VectorStore
+from kilonova.errors import AlreadyExists, InvalidInput, KilonovaError, Unavailable
+from kilonova.stores.base import Collection, Point, VectorStore, missing
 from kilonova.stores.checks import check_name
 from kilonova.stores.owner import Owner
 
@@ -124,7 +124,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
         folder = self._folder / name
         with self._lock:
             if not self._exists(name):
-                self._missing(name)
+                raise missing(name, self.collections())
             entry = self._open.get(name)
             owner = entry.owner if entry is not None else Owner(folder, self._url)
             with _disk_faults(folder):
@@ -145,7 +145,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
 
     def find(self, name: str) -> Collection:
         if not self._exists(name):
-            self._missing(name)
+            raise missing(name, self.collections())
         return _collection(self._folder / name / _FILE)
 
     def close(self) -> None:
@@ -223,13 +223,6 @@ class FolderStore(VectorStore, Generic[_Opened]):
         except InvalidInput:
             return False
         return (self._folder / name / _FILE).exists()
-
-    def _missing(self, name: str) -> None:
-        """Raise that there is no such collection, and which there are."""
-        names = ", ".join(one.name for one in self.collections())
-        raise NotFound(
-            f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
-        )
 
 
 class LibraryFault(Unavailable):
