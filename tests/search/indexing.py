@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from kilonova.search import local
-from kilonova.search.ingest import Tally
-from kilonova.search.items import Settings
 from kilonova.segments.listing import resolve
+from kilonova.segments.progress import Progress
+from kilonova.segments.segment import Plan
 from kilonova.stores.base import Point
 
 __all__ = ["brought", "known"]
 
 
-def brought(tmp_path: Path, *roots: Path | str, remove_missing: bool = False, **facts: Any) -> Tally:
-    """The tally of one run over the roots, with the fake model."""
+def brought(tmp_path: Path, *roots: Path | str, remove_missing: bool = False, **facts: Any) -> Progress:
+    """The counts of one run over the roots, with the fake model."""
 
     uris = resolve([str(root) for root in roots])
 
-    async def run() -> Tally:
+    async def run() -> Progress:
         with local.store(tmp_path / "data") as store:
             made = local.collection(store, "files", "fake", 256)
             rounds = local.rounds(
-                store, made, uris, Settings(), facts, lambda _: None,
+                store, made, uris, Plan(), facts, lambda _: None,
                 data=tmp_path / "data", remove_missing=remove_missing,
             )  # fmt: skip
             async with contextlib.aclosing(rounds):

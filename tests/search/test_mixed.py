@@ -19,10 +19,11 @@ from kilonova.models.background import background
 from kilonova.models.cards import FAKE, MINI
 from kilonova.search import local
 from kilonova.search.ingest import ingest
-from kilonova.search.items import Settings
-from kilonova.search.query import Hit, Mode, Query, Searcher
+from kilonova.search.query import Hit, Mode, Query
+from kilonova.search.searcher import Searcher
 from kilonova.segments.files import Kind
 from kilonova.segments.listing import look, resolve
+from kilonova.segments.segment import Plan
 
 QUERIES = [
     ("a horse", {"horse.webp", "film.mp4"}),
@@ -67,16 +68,16 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
             async with Engine("kilonova-mini") as engine:
                 await engine.ready()
                 listing = look(resolve([str(home / "media")]))
-                tally = await ingest(store, collection, engine, listing, settings=Settings())
+                tally = await ingest(store, collection, engine, listing, plan=Plan())
                 assert (tally.added, tally.failed) == (26, [])
                 searcher = Searcher(store, engine)
 
                 async def hits(query: Query) -> list[Hit]:
                     return await searcher.search(collection, query)
 
-                mixed = {text: await hits(Query([(Text(text), 1.0)], k=5, mode=Mode.DENSE)) for text, _ in QUERIES}
+                mixed = {text: await hits(Query([(Text(text), 1.0)], limit=5, mode=Mode.VECTOR)) for text, _ in QUERIES}
                 pairs = {
-                    (asked, kind): await hits(Query([(content, 1.0)], kinds=(kind,), k=3, grouped=False))
+                    (asked, kind): await hits(Query([(content, 1.0)], kinds=(kind,), limit=3, group_by_file=False))
                     for asked, content in contents(home / "media").items()
                     for kind in Kind
                 }

@@ -15,9 +15,9 @@ import pytest
 
 from kilonova.errors import InvalidInput, Unavailable
 from kilonova.search import local
-from kilonova.search.items import Settings
 from kilonova.segments import listing
 from kilonova.segments.listing import look, resolve
+from kilonova.segments.segment import Plan
 from tests.search.indexing import brought, known
 from tests.servers import BIN, S3, clean_environment
 
@@ -259,7 +259,7 @@ def test_watching_goes_on_when_a_root_goes_away(tmp_path: Path, folder: Path) ->
         with local.store(tmp_path / "data") as store:
             made = local.collection(store, "files", "fake", 256)
             rounds = local.rounds(
-                store, made, resolve([str(folder)]), Settings(), {}, lambda _: None, 0.05, data=tmp_path / "data"
+                store, made, resolve([str(folder)]), Plan(), {}, lambda _: None, 0.05, data=tmp_path / "data"
             )
             async for tally in rounds:
                 seen.append((tally.unchanged, tally.removed, len(tally.failed)))

@@ -15,9 +15,9 @@ from kilonova.errors import KilonovaError
 from kilonova.models.card import Purpose
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as ProgressBar
 
-    from kilonova.bulk.run import Tally
+    from kilonova.segments.progress import Progress
 
 __all__ = ["embed_many"]
 
@@ -65,73 +65,77 @@ def embed_many(
         import pyarrow  # noqa: F401
     except ImportError:
         raise KilonovaError("Parquet files need pyarrow.", "Install it with: pip install 'kilonova[bulk]'.") from None
-    from kilonova.bulk.parts import Settings
-    from kilonova.bulk.run import Tally, here, on_ray
+    from kilonova.bulk.parts import BulkSettings
+    from kilonova.bulk.run import here, on_ray
+    from kilonova.segments.progress import Progress
     from kilonova.storage.s3 import split_prefix
 
     for uri in (source, output):
         split_prefix(uri)
-    settings = Settings(output.rstrip("/"), model, purpose, dimension, seconds, characters)
-    with _bar(as_json) as progress:
-        task = progress.add_task("embedding", total=None, segments=0)
+    settings = BulkSettings(output.rstrip("/"), model, purpose, dimension, seconds, characters)
+    with _bar(as_json) as bar:
+        task = bar.add_task("embedding", total=None, segments=0)
 
-        def told(tally: Tally) -> None:
-            left = tally.listed - tally.known - tally.other.total() - tally.skipped.total()
-            progress.update(
-                task, completed=tally.finished, total=left if tally.complete else None, segments=tally.segments
-            )
+        def show(progress: Progress) -> None:
+            total = progress.total - progress.unchanged if progress.complete else None
+            bar.update(task, completed=_embedded(progress), total=total, segments=progress.segments)
 
-        tally = Tally()
+        progress = Progress()
         try:
             if engine is Engine.RAY:
-                on_ray(source, settings, told, ray_address, ray_cores, tally)
+                on_ray(source, settings, show, ray_address, ray_cores, progress)
             else:
-                asyncio.run(here(source, settings, told, tally))
+                asyncio.run(here(source, settings, show, progress))
         except KilonovaError as error:
             if as_json:
-                _report(tally, settings.output, as_json, str(error))
+                _report(progress, settings.output, as_json, str(error))
             raise
-    _report(tally, settings.output, as_json)
-    if tally.failed:
+    _report(progress, settings.output, as_json)
+    if progress.failed:
         raise typer.Exit(1)
 
 
-def _bar(hidden: bool) -> Progress:
+def _bar(hidden: bool) -> ProgressBar:
     from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
     segments = TextColumn("{task.fields[segments]:,} segments")
     return progress_bar(hidden, MofNCompleteColumn(), segments, TimeElapsedColumn())
 
 
-def _report(tally: Tally, output: str, as_json: bool, error: str = "") -> None:
+def _embedded(progress: Progress) -> int:
+    """Files embedded now, with or without errors."""
+    return progress.added + len(progress.failed)
+
+
+def _report(progress: Progress, output: str, as_json: bool, error: str = "") -> None:
     if as_json:
         print_json(
             {
                 "output": output,
-                "listed": tally.listed,
-                "alreadyThere": tally.known,
-                "otherFiles": tally.other.total(),
-                "otherEndings": dict(tally.other.most_common()),
-                "skipped": dict(tally.skipped.most_common()),
-                "embedded": tally.finished,
-                "segments": tally.segments,
-                "failed": [{"uri": uri, "error": reason} for uri, reason in tally.failed],
+                "listed": progress.total + progress.other.total() + progress.skipped.total(),
+                "alreadyThere": progress.unchanged,
+                "otherFiles": progress.other.total(),
+                "otherEndings": dict(progress.other.most_common()),
+                "skipped": dict(progress.skipped.most_common()),
+                "embedded": _embedded(progress),
+                "segments": progress.segments,
+                "failed": [{"uri": uri, "error": reason} for uri, reason in progress.failed],
                 **({"error": error} if error else {}),
             }
         )
         return
     from kilonova.segments.skipped import NAMES, listed
 
-    for uri, reason in tally.failed[:_SHOWN]:
+    for uri, reason in progress.failed[:_SHOWN]:
         print(f"kilonova: {shown(uri)}: {shown(reason)}", file=sys.stderr)
-    if len(tally.failed) > _SHOWN:
-        print(f"kilonova: and {len(tally.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
-    other, skipped = tally.other.total(), {NAMES[kind]: count for kind, count in tally.skipped.items()}
+    if len(progress.failed) > _SHOWN:
+        print(f"kilonova: and {len(progress.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
+    other, skipped = progress.other.total(), {NAMES[kind]: count for kind, count in progress.skipped.items()}
     parts = [
-        f"{tally.finished:,} files, {tally.segments:,} vectors in {output}",
-        f"{tally.known:,} were there already" if tally.known else "",
-        f"{other:,} of other kinds were passed over ({shown(listed(tally.other))})" if other else "",
+        f"{_embedded(progress):,} files, {progress.segments:,} vectors in {output}",
+        f"{progress.unchanged:,} were there already" if progress.unchanged else "",
+        f"{other:,} of other kinds were passed over ({shown(listed(progress.other))})" if other else "",
         f"passed over: {listed(skipped)}" if skipped else "",
-        f"{len(tally.failed):,} failed" if tally.failed else "",
+        f"{len(progress.failed):,} failed" if progress.failed else "",
     ]
     print("; ".join(part for part in parts if part) + ".")

@@ -101,10 +101,10 @@ class Remote(VectorStore):
     def nearest(
         self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
     ) -> list[Match]:
-        return self._query(name, _asked(where, vector=wire.encoded(vector), k=k, exact=exact))
+        return self._query(name, _asked(where, vector=wire.encoded(vector), limit=k, exact=exact))
 
     def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        return self._query(name, _asked(where, text=text, k=k))
+        return self._query(name, _asked(where, text=text, limit=k))
 
     def optimize(self, name: str) -> None:
         self._call("POST", f"{self._path(name)}/optimize")

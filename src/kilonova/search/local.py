@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,18 @@ from kilonova.credentials import configured as identity
 from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Encoded, Image, Text
-from kilonova.media.office import ENDINGS
 from kilonova.models.registry import card
 from kilonova.search import indexed, mounts
-from kilonova.search.ingest import Tally, ingest
-from kilonova.search.items import Reading, Settings
-from kilonova.search.query import Hit, Mode, Query, Searcher, of
+from kilonova.search.ingest import ingest
+from kilonova.search.query import Hit, Mode, Query, kind_filter
 from kilonova.search.rerank import Reranker
+from kilonova.search.searcher import Searcher
 from kilonova.segments import files
+from kilonova.segments.documents import BUILT_IN
 from kilonova.segments.listing import Listing, look, resolve
+from kilonova.segments.progress import OnProgress, Progress
+from kilonova.segments.read import Readers
+from kilonova.segments.segment import Plan
 from kilonova.stores import registry
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, VectorStore
@@ -71,24 +74,24 @@ async def rounds(
     store: VectorStore,
     collection: Collection,
     roots: Sequence[str],
-    settings: Settings,
+    plan: Plan,
     facts: Mapping[str, Any],
-    told: Callable[[Tally], None],
+    on_progress: OnProgress,
     every: float | None = None,
     model: str = "",
     data: Path | None = None,
     remove_missing: bool = False,
-    tally: Tally | None = None,
-) -> AsyncGenerator[Tally]:
+    progress: Progress | None = None,
+) -> AsyncGenerator[Progress]:
     """Bring a collection up to date with files, with a model loaded for it: once, or again whenever they changed.
 
     Args:
-        store, collection, roots, settings, facts, told: see ``ingest``.
+        store, collection, roots, plan, facts, on_progress: see ``ingest``.
         every: seconds between two looks; None looks once.
         model: how to load the collection's model, if not whole: ``NAME:text,image``.
         data: the data folder, where it is noted which files were indexed; the user's if not given.
         remove_missing: see ``ingest``; the first look only.
-        tally: counted on at the first look.
+        progress: counted on at the first look.
     """
     before: Listing | None = None
     async with Engine(model or collection.model) as engine:
@@ -107,13 +110,13 @@ async def rounds(
                     collection,
                     engine,
                     found,
-                    settings=settings,
+                    plan=plan,
                     facts=facts,
-                    tally=tally,
-                    told=told,
+                    progress=progress,
+                    on_progress=on_progress,
                     remove_missing=remove_missing,
                 )
-                tally, remove_missing = None, False
+                progress, remove_missing = None, False
             if every is None:
                 return
             await asyncio.sleep(every)
@@ -131,15 +134,15 @@ async def page(path: str, number: int) -> Image | str:
         raise InvalidInput(f"There is no {path}.", "Name files, folders, or s3://bucket/prefix.")
     for file in listing.files:
         if file.kind is files.Kind.DOCUMENT:
-            reading = Reading(card("kilonova-mini"), Settings())
+            readers = Readers(card("kilonova-mini"))
             try:
-                found = await reading.page(file.uri, file.info, number - 1)
+                found = await readers.page(file.uri, file.info, number - 1)
             finally:
-                reading.close()
+                readers.close()
             if found is None:
                 raise InvalidInput(f"{path} has no page {number}.")
             return found
-    raise InvalidInput(f"{path} is no document.", f"Documents end in .pdf, {', '.join(ENDINGS)}.")
+    raise InvalidInput(f"{path} is no document.", f"Documents end in .{', .'.join(BUILT_IN)}.")
 
 
 async def search(
@@ -161,7 +164,9 @@ async def neighbours(
         found = []
         for content in contents:
             own = (files.Kind(str(content.modality)),)
-            kinds = own if await asyncio.to_thread(store.count, collection.name, all_of(labelled, of(own))) else ()
-            query = Query([(content, 1.0)], kinds=kinds, where=labelled, k=k, mode=Mode.DENSE)
+            kinds = (
+                own if await asyncio.to_thread(store.count, collection.name, all_of(labelled, kind_filter(own))) else ()
+            )
+            query = Query([(content, 1.0)], kinds=kinds, where=labelled, limit=k, mode=Mode.VECTOR)
             found.append(await searcher.search(collection, query))
     return found
