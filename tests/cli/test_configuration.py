@@ -15,6 +15,8 @@ from kilonova.cli.main import command
 from kilonova.errors import InvalidInput
 from tests.cli.test_cli import kilonova
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -105,6 +107,16 @@ def test_shared_options_are_set_once(folder: Path, monkeypatch: pytest.MonkeyPat
     found = show()
     assert found["search store"] == ("edge:/c", "variable", "KILONOVA_STORE")
     assert found["copy store"] == ("edge:/d", "variable", "KILONOVA_COPY_STORE")
+
+
+@pytest.mark.parametrize("page", ["docs/reference/configuration.md", "docs/zh/reference/configuration.md"])
+def test_the_example_of_the_page_works(folder: Path, show: Any, page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (folder / "kilonova.toml").write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    found = show()
+    assert found["serve port"][0] == 8080
+    assert found["search collection"][0] in ("photos", "照片")
+    assert found["collections list json"][0] is True
 
 
 def test_a_file_may_be_named(folder: Path, monkeypatch: pytest.MonkeyPatch, show: Any) -> None:
