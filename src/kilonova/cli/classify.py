@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.collections import Data, Store
+from kilonova.cli import options
 from kilonova.cli.inputs import read_file
 from kilonova.cli.out import cell
 from kilonova.media.content import Detail
@@ -22,13 +22,13 @@ __all__ = ["classify"]
 
 def classify(
     inputs: Annotated[list[str], typer.Argument(help="Files, or texts.")],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Where the labelled neighbours are.")] = "files",
+    collection: options.Collection = options.COLLECTION,
     label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
-    k: Annotated[int, typer.Option("-k", help="Neighbours that vote.", min=1, max=1_000)] = 7,
+    limit: Annotated[int, options.limit("Neighbours that vote.", 1_000)] = 7,
     majority: Annotated[bool, typer.Option(help="One neighbour, one vote; by default near ones count more.")] = False,
-    data: Data = None,
-    store: Store = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
+    data: options.Data = None,
+    store: options.Store = "",
+    as_json: Annotated[bool, options.json("One JSON object a line.")] = False,
 ) -> None:
     """Say what files are by their nearest neighbours in a labelled collection, and show these.
 
@@ -50,7 +50,7 @@ def classify(
 
     contents = [read_file(name, Detail.STANDARD) for name in inputs]
     with local.store(data, store) as opened:
-        found = asyncio.run(local.neighbours(opened, opened.find(collection), contents, label, k))
+        found = asyncio.run(local.neighbours(opened, opened.find(collection), contents, label, limit))
     rows = [(name, vote(hits, label, majority=majority), hits) for name, hits in zip(inputs, found, strict=True)]
     if as_json:
         for name, shares, hits in rows:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kilonova.cli.collections import Data, Store
-from kilonova.cli.embed import progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import progress_bar
 
 __all__ = ["copy"]
 
@@ -17,8 +17,8 @@ def copy(
     collection: Annotated[str, typer.Argument(help="Which collection.")],
     to: Annotated[str, typer.Option(help="Address of the store to copy to; by default the one it is in.")] = "",
     called: Annotated[str, typer.Option("--as", help="Name of the copy; by default the same.")] = "",
-    store: Store = "",
-    data: Data = None,
+    store: options.Store = "",
+    data: options.Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Copy a collection to another store, with vectors, payloads and words, and check the counts.

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kilonova.cli import options
+from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.inputs import content, read_file
 from kilonova.cli.out import cell
 from kilonova.errors import KilonovaError
@@ -23,11 +25,9 @@ from kilonova.models.card import Purpose
 from kilonova.storage.s3 import S3Reader
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-
     from kilonova.engine.engine import Embedding
 
-__all__ = ["check_dimension", "embed", "progress_bar"]
+__all__ = ["embed"]
 
 _TABLE = 20  # inputs that a table of their cosines can show
 _AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
@@ -62,11 +62,11 @@ def embed(
     text: Annotated[
         list[str] | None, typer.Option("--text", help="A text, even if it looks like a path. May be repeated.")
     ] = None,
-    purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
-    dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
-    detail: Annotated[Detail, typer.Option(help="How finely images are looked at.")] = Detail.STANDARD,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole vector.")] = False,
+    purpose: options.Purpose = Purpose.GENERIC_INDEX,
+    dimension: options.Dimension = options.DIMENSION,
+    detail: options.Detail = Detail.STANDARD,
+    model: options.Model = options.MODEL,
+    as_json: Annotated[bool, options.json("One JSON object a line, with the whole vector.")] = False,
     npy: Annotated[Path | None, typer.Option(help="Write all vectors as float32 [n, dimension] to this file.")] = None,
 ) -> None:
     """Embed texts and files on this machine, without a server.
@@ -181,24 +181,6 @@ async def _read(name: _Input, detail: Detail, s3: S3Reader) -> Text | Encoded:
         data = await s3.read(name.value, limits.S3_BYTES[modality])
         return content(name.value, data, modality, detail)
     return await asyncio.to_thread(read_file, name.value, detail, name.kind is _Kind.ARGUMENT)
-
-
-def check_dimension(dimension: int) -> None:
-    """Refuse a ``--dimension`` that Nova does not have."""
-    from kilonova.engine.matryoshka import DIMENSIONS
-
-    if dimension not in DIMENSIONS:
-        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
-
-
-def progress_bar(hidden: bool, *told: ProgressColumn) -> Progress:
-    """A progress bar on standard error, with the time left; gone when it is done. What stands between, how many of how
-    many by default, may be given."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), *(told or (MofNCompleteColumn(),)), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True)
 
 
 def _compare(done: list[tuple[str, Embedding]]) -> None:

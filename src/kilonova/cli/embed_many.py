@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
 from kilonova.errors import KilonovaError
 from kilonova.models.card import Purpose
@@ -35,14 +36,14 @@ def embed_many(
     source: Annotated[str, typer.Argument(help="Everything under this prefix.", metavar="s3://BUCKET/PREFIX")],
     output: Annotated[str, typer.Option(help="Where the Parquet files go: s3://bucket/prefix.")],
     engine: Annotated[Engine, typer.Option(help="This machine, or a Ray cluster.")] = Engine.LOCAL,
-    purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
-    dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
+    purpose: options.Purpose = Purpose.GENERIC_INDEX,
+    dimension: options.Dimension = options.DIMENSION,
     seconds: Annotated[int, typer.Option(help="Length of segments of sound and film.", min=1, max=30)] = 5,
     characters: Annotated[int, typer.Option(help="Longest segment of a text.", min=800, max=50_000)] = 8_000,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    model: options.Model = options.MODEL,
     ray_address: Annotated[str | None, typer.Option(help="The cluster's; RAY_ADDRESS, or else this machine.")] = None,
     ray_cores: Annotated[int, typer.Option(help="Cores of each worker on the cluster.", min=1)] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+    as_json: Annotated[bool, options.json("Print what was done as one JSON object.")] = False,
 ) -> None:
     """Embed millions of files from S3 to Parquet, one row a segment: id, uri, type, segment, times, vector.
 

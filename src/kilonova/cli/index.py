@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kilonova import _home
-from kilonova.cli.collections import Data, Store
-from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
 from kilonova.errors import InvalidInput, KilonovaError, NotFound
 
@@ -29,11 +29,8 @@ _LOOK_SECONDS = 2.0  # between two looks of --watch
 
 def index(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, or s3://bucket/prefix.")],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Where to; made when there is none.")] = "files",
-    model: Annotated[
-        str | None,
-        typer.Option(help="The model of a new collection, see `kilonova models`; kilonova-mini if not given."),
-    ] = None,
+    collection: options.Collection = options.COLLECTION,
+    model: options.NewModel = None,
     dimension: Annotated[
         int | None, typer.Option(help="Of a new collection: 256, 384, 1024 or 3072; 1024 if not given.")
     ] = None,
@@ -49,9 +46,9 @@ def index(
             "--remove-missing", help="Forget the files of folders that are not there, are empty or are not mounted."
         ),
     ] = False,
-    data: Data = None,
-    store: Store = "",
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+    data: options.Data = None,
+    store: options.Store = "",
+    as_json: Annotated[bool, options.json("The result as JSON.")] = False,
 ) -> None:
     """Index folders of texts, pages, images, sounds and films, so that `kilonova search` finds them.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.embed import progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import progress_bar
 from kilonova.errors import KilonovaError
 
 if TYPE_CHECKING:
@@ -22,14 +23,13 @@ app = typer.Typer(no_args_is_help=True, help="List, watch and cancel asynchronou
 
 _POLL_SECONDS = 0.5
 _Arn = Annotated[str, typer.Argument(help="The invocation's ARN, or the job id at its end.", metavar="JOB")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 @app.command("list")
 def list_jobs(
     status: Annotated[str, typer.Option(help="Only InProgress, Completed or Failed ones.")] = "",
-    limit: Annotated[int, typer.Option(help="The newest so many.", min=1)] = 20,
-    as_json: _Json = False,
+    limit: Annotated[int, options.limit("How many at most; the newest come first.")] = 20,
+    as_json: options.Json = False,
 ) -> None:
     """List invocations, the newest first.
 
@@ -67,7 +67,7 @@ def list_jobs(
 
 
 @app.command()
-def show(job: _Arn, as_json: _Json = False) -> None:
+def show(job: _Arn, as_json: options.Json = False) -> None:
     """Show one invocation: how far it is, and why it failed if it did.
 
     **Example**
@@ -96,7 +96,7 @@ def show(job: _Arn, as_json: _Json = False) -> None:
 
 
 @app.command()
-def wait(job: _Arn, as_json: _Json = False) -> None:
+def wait(job: _Arn, as_json: options.Json = False) -> None:
     """Wait until an invocation has ended; the exit status is 1 when it failed.
 
     **Example**

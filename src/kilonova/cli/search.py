@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.collections import Data, Store
+from kilonova.cli import options
 from kilonova.cli.inputs import read_file
 from kilonova.cli.out import cell
 from kilonova.errors import InvalidInput
@@ -32,25 +32,26 @@ def search(
     unlike: Annotated[list[str] | None, typer.Option("--not", help="Not like this: words.")] = None,
     within: Annotated[str, typer.Option("--in", help="Kinds: text, document, image, audio, video.")] = "",
     where: Annotated[str, typer.Option(help="A filter: 'year >= 2020 and camera = \"X100\"'.")] = "",
-    k: Annotated[int, typer.Option("-k", help="Hits at most.", min=1, max=1_000)] = 10,
+    limit: Annotated[int, options.limit("Hits at most.", 1_000)] = 10,
     mode: Annotated[str, typer.Option(help="hybrid, dense (by vectors) or words (BM25).")] = "hybrid",
     fusion: Annotated[str, typer.Option(help="How hybrid puts both together: weights, or ranks (RRF).")] = "weights",
-    least: Annotated[float | None, typer.Option("--min-score", help="Similarity that a hit must have.")] = None,
+    min_similarity: Annotated[float | None, typer.Option(help="Leave out hits less similar than this.")] = None,
     rerank: Annotated[
         str, typer.Option(metavar="MODEL", help="A cross-encoder that reads the first 30 hits again; folder or name.")
     ] = "",
     diversity: Annotated[float, typer.Option(help="0 to 1: how unlike each other hits shall be.", min=0, max=1)] = 0.0,
-    good: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="More like this hit; ids: --json."),
+    relevant: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="More like this hit; --json shows ids. May be repeated.")
     ] = None,
-    bad: Annotated[list[str] | None, typer.Option(metavar="ID", help="Less like this hit.")] = None,
+    irrelevant: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Less like this hit. May be repeated.")
+    ] = None,
     every: Annotated[bool, typer.Option("--segments", help="Each segment by itself, not one hit for a file.")] = False,
     exact: Annotated[bool, typer.Option(help="Compare with every vector instead of asking the index.")] = False,
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Where.")] = "files",
-    data: Data = None,
-    store: Store = "",
-    as_json: Annotated[bool, typer.Option("--json", help="The hits as JSON, with ids and all that is known.")] = False,
+    collection: options.Collection = options.COLLECTION,
+    data: options.Data = None,
+    store: options.Store = "",
+    as_json: Annotated[bool, options.json("The hits as JSON, with ids and all that is known.")] = False,
 ) -> None:
     """Search what `kilonova index` has indexed, by words, images, sounds, films, pages, or several at once.
 
@@ -85,14 +86,14 @@ def search(
         wanted,
         kinds=_kinds(within),
         where=parse(where) if where else None,
-        k=k,
+        k=limit,
         mode=Mode(mode),
         fusion=Fusion(fusion),
-        least=least,
+        least=min_similarity,
         diversity=diversity,
         grouped=not every,
-        good=good or (),
-        bad=bad or (),
+        good=relevant or (),
+        bad=irrelevant or (),
         exact=exact,
     )
     reranker = CrossEncoder(rerank) if rerank else None
