@@ -142,7 +142,7 @@ def test_few_collections_stay_open(reopen: Reopen) -> None:
     assert [store.count(name) for name in names] == [1] * len(names)
     assert threads() <= before + 8
     assert len(store._open) <= MAX_OPEN
-    with store.using(names[0]):  # what is in use stays
+    with store.using(store.find(names[0])):  # what is in use stays
         assert [store.count(name) for name in names] == [1] * len(names)
         assert names[0] in store._open
 

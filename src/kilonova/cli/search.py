@@ -33,7 +33,7 @@ def search(
     within: Annotated[str, typer.Option("--in", help="Kinds: text, document, image, audio, video.")] = "",
     where: Annotated[str, typer.Option(help="A filter: 'year >= 2020 and camera = \"X100\"'.")] = "",
     limit: Annotated[int, options.limit("Hits at most.", 1_000)] = 10,
-    mode: Annotated[str, typer.Option(help="hybrid, dense (by vectors) or words (BM25).")] = "hybrid",
+    mode: Annotated[str, typer.Option(help="hybrid, vector, or keyword (BM25).")] = "hybrid",
     fusion: Annotated[str, typer.Option(help="How hybrid puts both together: weights, or ranks (RRF).")] = "weights",
     min_similarity: Annotated[float | None, typer.Option(help="Leave out hits less similar than this.")] = None,
     rerank: Annotated[
@@ -86,14 +86,14 @@ def search(
         wanted,
         kinds=_kinds(within),
         where=parse(where) if where else None,
-        k=limit,
+        limit=limit,
         mode=Mode(mode),
         fusion=Fusion(fusion),
-        least=min_similarity,
+        min_similarity=min_similarity,
         diversity=diversity,
-        grouped=not every,
-        good=relevant or (),
-        bad=irrelevant or (),
+        group_by_file=not every,
+        relevant=relevant or (),
+        irrelevant=irrelevant or (),
         exact=exact,
     )
     reranker = CrossEncoder(rerank) if rerank else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection as Several
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -17,8 +16,8 @@ import urllib3
 from kilonova import errors
 from kilonova.credentials.credential import Credential
 from kilonova.media.limits import INLINE_BODY_BYTES
-from kilonova.stores.base import Collection, Match, Point, VectorStore
-from kilonova.stores.checks import check_name, check_point
+from kilonova.stores.backends.servers import ServerStore
+from kilonova.stores.base import Collection, Match, Point
 from kilonova.stores.filters.tree import Filter, written
 from kilonova.wire import search as wire
 from kilonova.wire.bedrock import ERRORS
@@ -31,7 +30,7 @@ _MOST_IDS = 1_000
 _ERRORS = {name: kind for kind, (name, _) in ERRORS.items()}
 
 
-class Remote(VectorStore):
+class Remote(ServerStore):
     """A server's collections.
 
     Args:
@@ -40,44 +39,49 @@ class Remote(VectorStore):
     """
 
     def __init__(self, url: str, credential: Credential) -> None:
+        super().__init__()
         self._url, self._credential = url.rstrip("/"), credential
         self._pool = urllib3.PoolManager(timeout=_TIMEOUT, maxsize=8)
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
+    def _has(self, name: str) -> bool:
+        return False  # the server itself refuses what it has
+
+    def _fetch(self, name: str) -> Collection:
+        return Collection.of(self._call("GET", _path(name)))
+
+    def _create(self, collection: Collection) -> None:
         self._call("POST", "", collection.facts)
 
-    def drop(self, name: str) -> None:
-        self._call("DELETE", self._path(name))
+    def _drop(self, name: str) -> None:
+        self.forget(name)
+        self._call("DELETE", _path(name))
 
-    def collections(self) -> list[Collection]:
+    def _collections(self) -> list[Collection]:
         return list(map(Collection.of, self._call("GET", "")["collections"]))
 
     def faults(self) -> dict[str, str]:
         return dict(self._call("GET", "")["faults"])
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         """See the contract; what does not fit into one request of 18 MB is written in several."""
         waiting: list[bytes] = []
         for point in points:
-            check_point(point)  # JSON would make null of NaN
             line = orjson.dumps(wire.plain_point(point))
             if waiting and sum(map(len, waiting)) + len(line) > _MOST_BYTES:
-                self._send(name, waiting)
+                self._send(collection.name, waiting)
                 waiting = []
             waiting.append(line)
-        self._send(name, waiting)
+        self._send(collection.name, waiting)
 
     def _send(self, name: str, lines: Sequence[bytes]) -> None:
         self._ask(name, "", b'{"points":[' + b",".join(lines) + b"]}")
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        every = list(ids)
-        for first in range(0, len(every), _MOST_IDS):
-            self._ask(name, "/delete", {"ids": every[first : first + _MOST_IDS]})
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        for first in range(0, len(ids), _MOST_IDS):
+            self._ask(collection.name, "/delete", {"ids": ids[first : first + _MOST_IDS]})
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        answer = self._open("POST", f"{self._path(name)}/points/scroll", _asked(where, vectors=vectors))
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
+        answer = self._open("POST", f"{_path(collection.name)}/points/scroll", _asked(where, vectors=vectors))
         try:
             rest = b""
             for chunk in answer.stream(1 << 18):
@@ -88,26 +92,26 @@ class Remote(VectorStore):
         finally:
             answer.release_conn()
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
         found: list[Point] = []
         for first in range(0, len(ids), _MOST_IDS):
-            some = self._ask(name, "/get", {"ids": list(ids[first : first + _MOST_IDS])})["points"]
+            some = self._ask(collection.name, "/get", {"ids": ids[first : first + _MOST_IDS]})["points"]
             found += map(_point, some)
         return found
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        return int(self._ask(name, "/count", _asked(where))["count"])
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        return int(self._ask(collection.name, "/count", _asked(where))["count"])
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        return self._query(name, _asked(where, vector=wire.encoded(vector), limit=k, exact=exact))
+        return self._query(collection.name, _asked(where, vector=wire.encoded(vector), limit=k, exact=exact))
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        return self._query(name, _asked(where, text=text, limit=k))
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
+        return self._query(collection.name, _asked(where, text=text, limit=k))
 
-    def optimize(self, name: str) -> None:
-        self._call("POST", f"{self._path(name)}/optimize")
+    def _optimize(self, collection: Collection) -> None:
+        self._call("POST", f"{_path(collection.name)}/optimize")
 
     def close(self) -> None:
         self._pool.clear()
@@ -117,14 +121,7 @@ class Remote(VectorStore):
         return [Match(one["id"], one["payload"], one["score"], one["distance"]) for one in found]
 
     def _ask(self, name: str, path: str, body: dict[str, Any] | bytes) -> Any:
-        return self._call("POST", f"{self._path(name)}/points{path}", body)
-
-    def _path(self, name: str) -> str:
-        try:
-            check_name(name)
-        except errors.InvalidInput:
-            self.find(name)  # says that there is none
-        return f"/{quote(name)}"
+        return self._call("POST", f"{_path(name)}/points{path}", body)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | bytes = b"") -> Any:
         return orjson.loads(self._open(method, path, body, whole=True).data)
@@ -159,6 +156,10 @@ class Remote(VectorStore):
         keys = botocore.credentials.Credentials(who.access_key_id, who.secret_access_key, who.session_token or None)
         botocore.auth.SigV4Auth(keys, "bedrock", "us-east-1").add_auth(request)
         return dict(request.headers.items())
+
+
+def _path(name: str) -> str:
+    return f"/{quote(name)}"
 
 
 def _error(status: int, body: bytes) -> errors.KilonovaError:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection as Several
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -29,58 +28,61 @@ class Shared(VectorStore):
         self._own, self._credential = own, credential
         self._servers: dict[str, Remote] = {}
 
-    def _at(self, name: str) -> VectorStore:
+    def _at(self, collection: Collection) -> VectorStore:
         try:
-            self._own.open(name)
+            self._own.open(collection)
         except Owned as owned:
             if not owned.url:
                 raise
             return self._servers.setdefault(owned.url, Remote(owned.url, self._credential))
         return self._own
 
-    def create(self, collection: Collection) -> None:
-        self._own.create(collection)
-
-    def drop(self, name: str) -> None:
-        try:
-            self._own.drop(name)  # also what cannot be opened
-        except Owned:
-            self._at(name).drop(name)
-
-    def collections(self) -> list[Collection]:
-        return self._own.collections()
-
     def faults(self) -> dict[str, str]:
         return self._own.faults()
 
-    def find(self, name: str) -> Collection:
-        return self._own.find(name)
+    def _has(self, name: str) -> bool:
+        return self._own._has(name)
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        self._at(name).upsert(name, points)
+    def _find(self, name: str) -> Collection:
+        return self._own._find(name)
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        self._at(name).delete(name, ids)
+    def _create(self, collection: Collection) -> None:
+        self._own._create(collection)
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        return self._at(name).scroll(name, where, vectors=vectors)
+    def _drop(self, name: str) -> None:
+        try:
+            self._own._drop(name)  # also what cannot be opened
+        except Owned:
+            self._at(self._find(name))._drop(name)
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        return self._at(name).get(name, ids)
+    def _collections(self) -> Iterable[Collection]:
+        return self._own._collections()
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        return self._at(name).count(name, where)
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
+        self._at(collection)._upsert(collection, points)
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        self._at(collection)._delete(collection, ids)
+
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
+        return self._at(collection)._scroll(collection, where, vectors=vectors)
+
+    def _get(self, collection: Collection, ids: Sequence[str]) -> Iterable[Point]:
+        return self._at(collection)._get(collection, ids)
+
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        return self._at(collection)._count(collection, where)
+
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        return self._at(name).nearest(name, vector, k, where, exact=exact)
+        return self._at(collection)._nearest(collection, vector, k, where, exact=exact)
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        return self._at(name).lexical(name, text, k, where)
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
+        return self._at(collection)._lexical(collection, text, k, where)
 
-    def optimize(self, name: str) -> None:
-        self._at(name).optimize(name)
+    def _optimize(self, collection: Collection) -> None:
+        self._at(collection)._optimize(collection)
 
     def close(self) -> None:
         for server in self._servers.values():

@@ -1,122 +1,162 @@
-"""The contract of a vector store. Shared tests hold every store to it (``tests/stores``)."""
+"""The contract of a vector store: ``VectorStore`` checks everything once; backends implement what begins with ``_``."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Several
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import final
 
 import numpy as np
 
 from kilonova.errors import KilonovaError, NotFound
+from kilonova.stores import checks, lexical
 from kilonova.stores.filters.tree import Filter
+from kilonova.stores.points import Collection, Match, Metric, Point, missing, taken
 
-__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "missing"]
-
-
-class Metric(StrEnum):
-    """How vectors are compared."""
-
-    COSINE = "cosine"
-    DOT = "dot"
-    EUCLID = "euclid"
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What a collection was made with: its name, the model and length of its vectors, and how they are compared."""
-
-    name: str
-    model: str
-    dimension: int
-    metric: Metric = Metric.COSINE
-
-    @property
-    def facts(self) -> dict[str, str | int]:
-        """The same as JSON."""
-        return {"name": self.name, "model": self.model, "dimension": self.dimension, "metric": str(self.metric)}
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Self:
-        """A collection from its ``facts``."""
-        return cls(facts["name"], facts["model"], int(facts["dimension"]), Metric(facts["metric"]))
-
-
-@dataclass(frozen=True, eq=False)
-class Point:
-    """A vector float32 [dimension] under an id, what is known of it (JSON values), and the words that BM25 finds it by.
-
-    Stores that compare by cosine may give the vector back at length one.
-    """
-
-    id: str
-    vector: np.ndarray
-    payload: Mapping[str, Any] = field(default_factory=dict)
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Match:
-    """A point that was found: by ``score`` where higher is better, by ``distance`` where lower is."""
-
-    id: str
-    payload: Mapping[str, Any]
-    score: float | None = None
-    distance: float | None = None
-
-
-def missing(name: str, there: Sequence[Collection]) -> NotFound:
-    """The error that there is no collection of a name; it says which there are."""
-    names = ", ".join(one.name for one in there)
-    return NotFound(
-        f"There is no collection {name}.", f"There are: {names}." if names else "Make one: kilonova index FOLDER."
-    )
+__all__ = ["Collection", "Match", "Metric", "Point", "VectorStore", "missing", "taken"]
 
 
 class VectorStore(ABC):
-    """Collections of points. Methods may be called from any thread; those that are given a name raise ``NotFound``
-    where no collection has it, ``Unavailable`` where the store cannot be reached or another process owns it."""
+    """Collections of points. Methods may be called from any thread. Those that are given a name raise ``NotFound``
+    where no collection has it; all raise ``InvalidInput`` for what cannot be kept or asked, and ``Unavailable`` where
+    the store cannot be reached or another process owns it.
+
+    A backend is given collections that exist, points and vectors that fit (float32, contiguous), ids that are valid,
+    each once; nothing empty. How it writes its own errors is its own business, see ``backends.servers.Fault``.
+    """
 
     #: How it can compare; ``create`` refuses other metrics.
     metrics: frozenset[Metric] = frozenset(Metric)
 
-    @abstractmethod
+    @final
     def create(self, collection: Collection) -> None:
-        """Make an empty collection. Raises ``InvalidInput`` where there is one of that name."""
+        """Make an empty collection.
 
-    @abstractmethod
+        Raises:
+            AlreadyExists: there is one of that name.
+            InvalidInput: the name is not valid, or the store cannot compare by that metric.
+        """
+        checks.check_name(collection.name)
+        checks.check_metric(collection, self.metrics)
+        if self._has(collection.name):
+            raise taken(collection.name)
+        self._create(collection)
+
+    @final
     def drop(self, name: str) -> None:
-        """Delete a collection and everything in it."""
+        """Delete a collection and everything in it, also one of the ``faults``."""
+        try:
+            self.find(name)
+        except NotFound:
+            raise
+        except KilonovaError:
+            if name not in self.faults():
+                raise
+        self._drop(name)
 
-    @abstractmethod
+    @final
     def collections(self) -> list[Collection]:
         """All collections, by name."""
+        return sorted(self._collections(), key=lambda one: one.name)
 
     def faults(self) -> dict[str, str]:
         """Why collections cannot be read, by name; ``collections`` leaves these out, ``drop`` takes them."""
         return {}
 
+    @final
     def counts(self) -> tuple[list[tuple[Collection, int | None]], dict[str, str]]:
         """All collections with how many points they have, None where that cannot be read; and why, by name."""
         found: list[tuple[Collection, int | None]] = []
         faults = self.faults()
         for one in self.collections():
             try:
-                found.append((one, self.count(one.name)))
+                found.append((one, self._count(one, None)))
             except KilonovaError as fault:
                 found.append((one, None))
                 faults[one.name] = str(fault)
         return found, faults
 
+    @final
     def find(self, name: str) -> Collection:
         """The collection of that name.
 
         Raises:
             NotFound: there is none.
         """
+        if not checks.is_name(name):
+            raise missing(name, self.collections())
+        return self._find(name)
+
+    @final
+    def upsert(self, name: str, points: Sequence[Point]) -> None:
+        """Write points, all of them or none; those of known ids are replaced, and of several with one id the last one
+        counts. Lasting when this returns."""
+        collection = self.find(name)
+        points = list(map(checks.cleaned, points))
+        checks.check_points(collection, points)
+        if points:
+            self._upsert(collection, list({point.id: point for point in points}.values()))
+
+    @final
+    def delete(self, name: str, ids: Several[str]) -> None:
+        """Delete points; unknown ids are passed over."""
+        collection = self.find(name)
+        if valid := checks.valid_ids(ids):
+            self._delete(collection, valid)
+
+    @final
+    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+        """All points, or those that a filter lets through, in an order of the store's; without ``vectors`` theirs are
+        empty."""
+        yield from self._scroll(self.find(name), where, vectors=vectors)
+
+    @final
+    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
+        """The points of these ids that there are, in the order asked for."""
+        collection = self.find(name)
+        valid = checks.valid_ids(ids)
+        there = {point.id: point for point in self._get(collection, valid)} if valid else {}
+        return [there[one] for one in ids if one in there]
+
+    @final
+    def count(self, name: str, where: Filter | None = None) -> int:
+        """How many points there are, or how many a filter lets through."""
+        return self._count(self.find(name), where)
+
+    @final
+    def nearest(
+        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    ) -> list[Match]:
+        """The ``k`` points nearest to a vector float32 [dimension], best first; ``exact`` compares with every point."""
+        collection = self.find(name)
+        vector = checks.as_float32(vector)
+        checks.check_query(collection, vector)
+        return self._nearest(collection, vector, k, where, exact=exact) if k > 0 else []
+
+    @final
+    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
+        """The ``k`` points whose words fit best by BM25, best first; none that share no word."""
+        collection = self.find(name)
+        return self._lexical(collection, text, k, where) if k > 0 and lexical.asked(text) else []
+
+    @final
+    def optimize(self, name: str) -> None:
+        """Build the index after much was written; searching works before, too, only slower."""
+        self._optimize(self.find(name))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything."""
+
+    # What a backend implements; the public methods above say what each does.
+
+    def _has(self, name: str) -> bool:
+        """Whether the name is taken; for stores that know without listing."""
+        return any(one.name == name for one in self.collections())
+
+    def _find(self, name: str) -> Collection:
+        """The collection of a valid name; raises ``missing``. For stores that know without listing, or remember."""
         every = self.collections()
         for one in every:
             if one.name == name:
@@ -124,40 +164,39 @@ class VectorStore(ABC):
         raise missing(name, every)
 
     @abstractmethod
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        """Write points, all of them or none; those of known ids are replaced. Lasting when this returns."""
+    def _create(self, collection: Collection) -> None:
+        """Raises ``taken`` where another process was faster."""
 
     @abstractmethod
-    def delete(self, name: str, ids: Several[str]) -> None:
-        """Delete points; unknown ids are passed over."""
+    def _drop(self, name: str) -> None: ...
 
     @abstractmethod
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        """All points, or those that a filter lets through, in an order of the store's; without ``vectors`` theirs are
-        empty."""
+    def _collections(self) -> Iterable[Collection]:
+        """In any order."""
 
     @abstractmethod
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        """The points of these ids that there are, in the order asked for."""
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None: ...
 
     @abstractmethod
-    def count(self, name: str, where: Filter | None = None) -> int:
-        """How many points there are."""
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None: ...
 
     @abstractmethod
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
-    ) -> list[Match]:
-        """The ``k`` points nearest to a vector, best first; ``exact`` compares with every point."""
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]: ...
 
     @abstractmethod
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        """The ``k`` points whose words fit best by BM25, best first; none that share no word."""
+    def _get(self, collection: Collection, ids: Sequence[str]) -> Iterable[Point]:
+        """In any order."""
 
     @abstractmethod
-    def optimize(self, name: str) -> None:
-        """Build the index after much was written; searching works before, too, only slower."""
+    def _count(self, collection: Collection, where: Filter | None) -> int: ...
 
     @abstractmethod
-    def close(self) -> None:
-        """Let go of everything."""
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
+    ) -> list[Match]: ...
+
+    @abstractmethod
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]: ...
+
+    def _optimize(self, collection: Collection) -> None:  # noqa: B027 (stores that index by themselves have nothing to do)
+        """Nothing, where a store indexes by itself."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection as Several
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kilonova.errors import InvalidInput
-from kilonova.stores.base import Collection, Point
+from kilonova.stores.points import Collection, Metric, Point
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -21,11 +22,16 @@ __all__ = [
     "MAX_VALUES",
     "NAME_BYTES",
     "NAME_CHARACTERS",
+    "as_float32",
+    "check_metric",
     "check_name",
     "check_payload",
     "check_point",
     "check_points",
     "check_query",
+    "cleaned",
+    "is_name",
+    "valid_ids",
 ]
 
 #: Characters of a collection's name, and its bytes in UTF-8: file systems take 255, and stores add their own.
@@ -35,6 +41,12 @@ _NAME = re.compile(rf"[^\W_][\w-]{{0,{NAME_CHARACTERS - 1}}}")
 MAX_ID, MAX_TEXT = 4_096, 1_000_000
 #: How deep a payload may be nested, the values and the characters it may have. Qdrant's readers end at a depth of 127.
 MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS = 32, 10_000, 1_000_000
+_METRICS = {Metric.COSINE: "cosine", Metric.DOT: "dot product", Metric.EUCLID: "Euclidean distance"}
+
+
+def is_name(name: str) -> bool:
+    """Whether a collection can have that name in every store."""
+    return bool(_NAME.fullmatch(name)) and len(name.encode("utf-8", "surrogatepass")) <= NAME_BYTES and _encodable(name)
 
 
 def check_name(name: str) -> None:
@@ -43,11 +55,26 @@ def check_name(name: str) -> None:
     Raises:
         InvalidInput: the name is not valid.
     """
-    if not _NAME.fullmatch(name) or len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES or not _encodable(name):
+    if not is_name(name):
         raise InvalidInput(
             f"{name!r} is no name of a collection.",
             f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), a letter or digit first.",
         )
+
+
+def check_metric(collection: Collection, metrics: Iterable[Metric]) -> None:
+    """Refuse a metric that a store has not.
+
+    Args:
+        collection: to be made.
+        metrics: of the store.
+
+    Raises:
+        InvalidInput: the message names those that it has.
+    """
+    there = [_METRICS[one] for one in Metric if one in set(metrics)]
+    if collection.metric not in set(metrics):
+        raise InvalidInput(f"This store cannot compare by {_METRICS[collection.metric]}.", f"Use {' or '.join(there)}.")
 
 
 def check_points(collection: Collection, points: Sequence[Point]) -> None:
@@ -72,7 +99,7 @@ def check_point(point: Point) -> None:
         InvalidInput: the message names the point and what is wrong with it.
     """
     shown = point.id[:200]
-    if not 0 < len(point.id) <= MAX_ID or not _encodable(point.id):
+    if not _is_id(point.id):
         raise InvalidInput(f"{shown!r} is no id of a point.", f"Use 1 to {MAX_ID:,} characters of valid Unicode.")
     if not np.isfinite(point.vector).all():
         raise InvalidInput(f"The vector of {shown} has numbers that are not finite.")
@@ -81,6 +108,23 @@ def check_point(point: Point) -> None:
             f"The text of {shown} cannot be kept.", f"Send at most {MAX_TEXT:,} characters of valid Unicode."
         )
     check_payload(point.payload, f"The payload of {shown}")
+
+
+def cleaned(point: Point) -> Point:
+    """The same point with a vector of contiguous float32."""
+    vector = as_float32(point.vector)
+    return point if vector is point.vector else replace(point, vector=vector)
+
+
+def as_float32(vector: np.ndarray) -> np.ndarray:
+    """A vector as contiguous float32, itself where it is; numbers beyond float32 become infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(vector, np.float32)
+
+
+def valid_ids(ids: Iterable[str]) -> list[str]:
+    """Each id once, without those that no point can have."""
+    return [one for one in dict.fromkeys(ids) if _is_id(one)]
 
 
 def check_query(collection: Collection, vector: np.ndarray) -> None:
@@ -147,6 +191,10 @@ def _length(value: Any, where: str) -> int:
         return 0
     shown = str(value)[:50] if not isinstance(value, int) else "an integer beyond 64 bits"
     raise InvalidInput(f"{where} has a value that cannot be kept: {shown}.", "Use JSON's values, with finite numbers.")
+
+
+def _is_id(name: str) -> bool:
+    return 0 < len(name) <= MAX_ID and _encodable(name)
 
 
 def _encodable(text: str) -> bool:

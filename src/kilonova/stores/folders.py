@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from kilonova.errors import AlreadyExists, InvalidInput, KilonovaError, Unavailable
-from kilonova.stores.base import Collection, Point, VectorStore, missing
-from kilonova.stores.checks import check_name
+from kilonova.errors import InvalidInput, KilonovaError, Unavailable
+from kilonova.stores.base import Collection, Point, VectorStore, missing, taken
 from kilonova.stores.owner import Owner
 
 __all__ = ["MAX_OPEN", "RESERVE", "FolderStore"]
@@ -46,9 +45,10 @@ _Opened = TypeVar("_Opened", bound=_Closable)
 
 @dataclass
 class _Entry(Generic[_Opened]):
-    """An open collection, who owns it, how many calls are using it, and whether it has to be opened anew."""
+    """An open collection, its facts, who owns it, how many calls are using it, and whether it has to be opened anew."""
 
     collection: _Opened
+    facts: Collection
     owner: Owner
     users: int = 0
     broken: bool = False
@@ -78,21 +78,21 @@ class FolderStore(VectorStore, Generic[_Opened]):
         """Open a collection; a ``new`` one, in whose folder may lie what a process left that ended before it was
         done."""
 
-    def open(self, name: str) -> None:
+    def open(self, collection: Collection) -> None:
         """Own a collection; whatever is done with it does the same.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it was dropped.
             Owned: another process has it.
             Unavailable: its files cannot be read.
         """
-        with self.using(name):
+        with self.using(collection):
             return
 
     @contextlib.contextmanager
-    def using(self, name: str) -> Iterator[_Opened]:
+    def using(self, collection: Collection) -> Iterator[_Opened]:
         """A collection that stays open within the block; faults of the library behind it become ours."""
-        entry = self._enter(name)
+        entry, name = self._enter(collection), collection.name
         try:
             with library_faults(f"The collection {name} failed", f"If it stays so: kilonova collections drop {name}."):
                 yield entry.collection
@@ -104,12 +104,24 @@ class FolderStore(VectorStore, Generic[_Opened]):
                 entry.users -= 1
                 self._lock.notify_all()
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
+    def _has(self, name: str) -> bool:
+        folder = self._folder / name
+        with _disk_faults(folder, "read"):
+            return (folder / _FILE).exists()
+
+    def _find(self, name: str) -> Collection:
+        entry = self._open.get(name)  # what is open needs no look at the disk
+        if entry is not None:
+            return entry.facts
+        if not self._has(name):
+            raise missing(name, self.collections())
+        return _collection(self._folder / name / _FILE)
+
+    def _create(self, collection: Collection) -> None:
         folder = self._folder / collection.name
         with self._lock, _disk_faults(folder):
-            if (folder / _FILE).exists():
-                raise AlreadyExists(f"There is a collection {collection.name} already.")
+            if self._has(collection.name):  # another thread was faster
+                raise taken(collection.name)
             folder.mkdir(parents=True, exist_ok=True)
             self.check_space()
             self._take(collection, new=True)
@@ -119,11 +131,11 @@ class FolderStore(VectorStore, Generic[_Opened]):
             aside.write_text(json.dumps(facts, indent=1) + "\n")
             aside.rename(folder / _FILE)  # now there is a collection
 
-    def drop(self, name: str) -> None:
+    def _drop(self, name: str) -> None:
         """See the contract. What cannot be opened is deleted like the rest."""
         folder = self._folder / name
         with self._lock:
-            if not self._exists(name):
+            if not self._has(name):
                 raise missing(name, self.collections())
             entry = self._open.get(name)
             owner = entry.owner if entry is not None else Owner(folder, self._url)
@@ -137,16 +149,11 @@ class FolderStore(VectorStore, Generic[_Opened]):
             shutil.rmtree(folder, ignore_errors=True)
             owner.close()
 
-    def collections(self) -> list[Collection]:
+    def _collections(self) -> list[Collection]:
         return [found for found in self._read().values() if isinstance(found, Collection)]
 
     def faults(self) -> dict[str, str]:
         return {name: str(found) for name, found in self._read().items() if isinstance(found, KilonovaError)}
-
-    def find(self, name: str) -> Collection:
-        if not self._exists(name):
-            raise missing(name, self.collections())
-        return _collection(self._folder / name / _FILE)
 
     def close(self) -> None:
         with self._lock:
@@ -172,7 +179,8 @@ class FolderStore(VectorStore, Generic[_Opened]):
                 "Make room, or move the data: --data FOLDER.",
             )
 
-    def _enter(self, name: str) -> _Entry[_Opened]:
+    def _enter(self, collection: Collection) -> _Entry[_Opened]:
+        name = collection.name
         with self._lock:
             entry = self._open.get(name)
             if entry is not None and entry.broken and not entry.users:
@@ -181,7 +189,9 @@ class FolderStore(VectorStore, Generic[_Opened]):
                     entry.close()
                 entry = None
             if entry is None:
-                entry = self._take(self.find(name), new=False)
+                entry = self._take(self._find(name), new=False)
+            if entry.facts != collection:  # dropped and made again since the caller looked
+                raise Unavailable(f"The collection {name} was just made again.", "Try again.")
             entry.users += 1
             self._open.move_to_end(name)
             self._close_idle()
@@ -199,7 +209,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
         try:
             hint = f"Delete it with: kilonova collections drop {name}; or restore its folder from a backup."
             with library_faults(f"The collection {name} in {folder} cannot be opened", hint):
-                entry = _Entry(self.load(collection, folder, new=new), owner)
+                entry = _Entry(self.load(collection, folder, new=new), collection, owner)
         except BaseException:
             owner.close()
             raise
@@ -215,14 +225,6 @@ class FolderStore(VectorStore, Generic[_Opened]):
             except KilonovaError as fault:
                 found[path.parent.name] = fault
         return found
-
-    def _exists(self, name: str) -> bool:
-        """Whether there is a collection of that name; no name leads out of the store's own folder."""
-        try:
-            check_name(name)
-        except InvalidInput:
-            return False
-        return (self._folder / name / _FILE).exists()
 
 
 class LibraryFault(Unavailable):
@@ -249,12 +251,12 @@ def library_faults(what: str, hint: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk_faults(folder: Path) -> Iterator[None]:
+def _disk_faults(folder: Path, work: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise Unavailable(
-            f"{folder} cannot be written: {error.strerror}.", "See who owns it, and whether its disk is full."
+            f"{folder} cannot be {work}: {error.strerror}.", "See who owns it, and whether its disk is full."
         ) from error
 
 

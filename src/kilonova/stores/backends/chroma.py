@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Collection as Several
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +22,10 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 from chromadb.errors import NotFoundError as ChromaNotFound
 
-from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
-from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.owner import Owner
@@ -52,10 +50,7 @@ class Chroma(ServerStore):
         super().__init__()
         self._client, self._owner = client, owner
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
-        if any(one.name == collection.name for one in self.collections()):
-            raise AlreadyExists(f"There is a collection {collection.name} already.")
+    def _create(self, collection: Collection) -> None:
         hnsw = {"space": _SPACES[collection.metric], "ef_search": _LOOK, "ef_construction": 128}
         _said(
             self._client.create_collection,
@@ -65,36 +60,34 @@ class Chroma(ServerStore):
             embedding_function=None,
         )
 
-    def drop(self, name: str) -> None:
-        self.find(name)
+    def _drop(self, name: str) -> None:
         self.forget(name)
         _said(self._client.delete_collection, _called(name))
 
-    def collections(self) -> list[Collection]:
-        every = [one.metadata or {} for one in _said(self._client.list_collections) if one.name.startswith("kilonova-")]
-        return sorted(map(Collection.of, every), key=lambda one: one.name)
+    def _collections(self) -> list[Collection]:
+        every = _said(self._client.list_collections)
+        return [Collection.of(one.metadata or {}) for one in every if one.name.startswith("kilonova-")]
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         """See the contract; Chroma takes some thousand points at once, more are written in several goes."""
-        check_points(self.find(name), points)
-        points, most = list({point.id: point for point in points}.values()), self._client.get_max_batch_size()
+        at, most = self._at(collection), self._client.get_max_batch_size()
         for first in range(0, len(points), most):
             some = points[first : first + most]
             _said(
-                self._at(name).upsert,
+                at.upsert,
                 ids=[point.id for point in some],
                 embeddings=[point.vector for point in some],
                 metadatas=[_metadata(point) for point in some],
                 documents=["".join(f" {term} " for term in lexical.terms(point.text)) for point in some],
             )
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        at, every = self._at(name), list(ids)
-        for first in range(0, len(every), _PAGE):
-            _said(at.delete, ids=every[first : first + _PAGE])
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        at = self._at(collection)
+        for first in range(0, len(ids), _PAGE):
+            _said(at.delete, ids=list(ids[first : first + _PAGE]))
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        at, first = self._at(name), 0
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
+        at, first = self._at(collection), 0
         include = ["metadatas", "embeddings"] if vectors else ["metadatas"]
         asked = _asked(where)
         while True:
@@ -104,33 +97,33 @@ class Chroma(ServerStore):
                 return
             first += _PAGE
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        at = self._at(name)
-        there: dict[str, Point] = {}
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
+        at = self._at(collection)
+        found: list[Point] = []
         for first in range(0, len(ids), _PAGE):
-            some = list(dict.fromkeys(ids[first : first + _PAGE]))
-            found = _said(at.get, ids=some, include=["metadatas", "embeddings"])
-            there |= {point.id: point for point in _points(found)}
-        return [there[one] for one in ids if one in there]
+            some = list(ids[first : first + _PAGE])
+            found += _points(_said(at.get, ids=some, include=["metadatas", "embeddings"]))
+        return found
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        at = self._at(name)
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        at = self._at(collection)
         return int(_said(at.count)) if where is None else len(_said(at.get, include=[], **_asked(where))["ids"])
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        collection = self.find(name)
-        check_query(collection, vector)
         if exact:  # Chroma itself always asks its graph
             return self.compared(collection, vector, k, where)
         include = ["metadatas", "distances"]
-        found = _said(self._at(name).query, query_embeddings=[vector], n_results=k, include=include, **_asked(where))
+        found = _said(
+            self._at(collection).query, query_embeddings=[vector], n_results=k, include=include, **_asked(where)
+        )
         hits = zip(found["ids"][0], found["metadatas"][0], found["distances"][0], strict=True)
         return [_match(collection, one, metadata, float(far)) for one, metadata, far in hits]
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        at, total = self._at(name), self.count(name)
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
+        at = self._at(collection)
+        total = int(_said(at.count))
         weights = lexical.query_weights(text)
         rarities: dict[int, float] = {}
         candidates: dict[str, dict[str, Any]] = {}
@@ -147,18 +140,13 @@ class Chroma(ServerStore):
         best = sorted(scores, key=lambda one: (-scores[one], one))[:k]
         return [Match(one, json.loads(candidates[one]["_payload"]), score=scores[one]) for one in best]
 
-    def optimize(self, name: str) -> None:
-        """Chroma indexes by itself."""
-        self._at(name)
-
     def close(self) -> None:
         self._client.close()
         if self._owner is not None:
             self._owner.close()
 
-    def _at(self, name: str) -> Any:
-        self.find(name)
-        return _said(self._client.get_collection, _called(name), embedding_function=None)
+    def _at(self, collection: Collection) -> Any:
+        return _said(self._client.get_collection, _called(collection.name), embedding_function=None)
 
 
 def opened(where: str) -> Chroma:

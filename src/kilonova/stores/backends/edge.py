@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Collection as Several
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,6 @@ import qdrant_edge as edge
 from kilonova.stores import lexical
 from kilonova.stores.backends import qdrant_data as data
 from kilonova.stores.base import Collection, Match, Metric, Point
-from kilonova.stores.checks import check_points, check_query
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
 
@@ -108,22 +106,19 @@ class QdrantEdge(FolderStore[_Open]):
                 shard.update(edge.UpdateOperation.create_field_index(data.INDEXED, edge.PayloadSchemaType.Keyword))
         return found
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        with self.using(name) as found:
-            check_points(found.collection, points)
-            if points:
-                self.check_space(points=points)
-                with found.shard() as shard:
-                    shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
+        with self.using(collection) as found:
+            self.check_space(points=points)
+            with found.shard() as shard:
+                shard.update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        with self.using(name) as found:
-            if ids:
-                self.check_space()
-                with found.shard() as shard:
-                    shard.update(edge.UpdateOperation.delete_points([data.uuid_of(one) for one in ids]))
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        with self.using(collection) as found:
+            self.check_space()
+            with found.shard() as shard:
+                shard.update(edge.UpdateOperation.delete_points([data.uuid_of(one) for one in ids]))
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         offset = None
         while True:
             request = edge.ScrollRequest(
@@ -133,62 +128,60 @@ class QdrantEdge(FolderStore[_Open]):
                 with_payload=True,
                 with_vector=["dense"] if vectors else False,
             )
-            with self.using(name) as found, found.shard() as shard:
+            with self.using(collection) as found, found.shard() as shard:
                 records, offset = shard.scroll(request)
                 points = [_back(record) for record in records]
             yield from points
             if offset is None:
                 return
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        found: dict[str, Point] = {}
-        with self.using(name) as collection:
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
+        points: list[Point] = []
+        with self.using(collection) as found:
             for first in range(0, len(ids), _PAGE):
                 some: list[int | UUID | str] = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
-                with collection.shard() as shard:
-                    records = shard.retrieve(some, with_payload=True, with_vector=["dense"])
-                found |= {point.id: point for point in map(_back, records)}
-        return [found[one] for one in ids if one in found]
+                with found.shard() as shard:
+                    points += map(_back, shard.retrieve(some, with_payload=True, with_vector=["dense"]))
+        return points
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        with self.using(name) as found, found.shard() as shard:
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        with self.using(collection) as found, found.shard() as shard:
             return shard.count(edge.CountRequest(exact=True, filter=data.translated(where, _TERMS)))
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        with self.using(name) as found:
-            check_query(found.collection, vector)
-            # Qdrant Edge 0.9 takes the quantised vectors for exact search, too, unless they are ignored
-            quantised = edge.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=_OVERSAMPLED)
-            params = edge.SearchParams(hnsw_ef=max(_LOOK, k), exact=exact, quantization=quantised)
-            query = edge.Query.Nearest(vector.tolist(), using="dense")
-            far = found.collection.metric is Metric.EUCLID
-            return [data.match(one.payload, one.score, far) for one in self._ask(found, query, k, where, params)]
+        # Qdrant Edge 0.9 takes the quantised vectors for exact search, too, unless they are ignored
+        quantised = edge.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=_OVERSAMPLED)
+        params = edge.SearchParams(hnsw_ef=max(_LOOK, k), exact=exact, quantization=quantised)
+        query = edge.Query.Nearest(vector.tolist(), using="dense")
+        far = collection.metric is Metric.EUCLID
+        return [data.match(one.payload, one.score, far) for one in self._ask(collection, query, k, where, params)]
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        with self.using(name) as found:
-            wanted = lexical.query_weights(text)
-            if not wanted:
-                return []
-            query = edge.Query.Nearest(edge.SparseVector(list(wanted), list(wanted.values())), using="text")
-            hits = self._ask(found, query, k, where, None)
-            return [data.match(one.payload, one.score, far=False) for one in hits if one.score > 0]
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
+        wanted = lexical.query_weights(text)
+        query = edge.Query.Nearest(edge.SparseVector(list(wanted), list(wanted.values())), using="text")
+        hits = self._ask(collection, query, k, where, None)
+        return [data.match(one.payload, one.score, far=False) for one in hits if one.score > 0]
 
-    def optimize(self, name: str) -> None:
-        with self.using(name) as found:
+    def _optimize(self, collection: Collection) -> None:
+        with self.using(collection) as found:
             self.check_space(found.size)  # what is indexed anew is written beside the old
             found.optimize()
 
-    @staticmethod
     def _ask(
-        found: _Open, query: edge.Query, k: int, where: Filter | None, params: edge.SearchParams | None
+        self,
+        collection: Collection,
+        query: edge.Query,
+        k: int,
+        where: Filter | None,
+        params: edge.SearchParams | None,
     ) -> list[edge.ScoredPoint]:
         translated = data.translated(where, _TERMS)
         request = edge.QueryRequest(
             limit=k, query=query, filter=translated, with_payload=True, with_vector=False, params=params
         )
-        with found.shard() as shard:
+        with self.using(collection) as found, found.shard() as shard:
             return shard.query(request)
 
 

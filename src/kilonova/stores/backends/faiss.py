@@ -15,7 +15,6 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Collection as Several
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -27,7 +26,6 @@ import numpy as np
 from kilonova.errors import InvalidInput
 from kilonova.stores import lexical
 from kilonova.stores.base import Collection, Match, Metric, Point
-from kilonova.stores.checks import check_points, check_query
 from kilonova.stores.filters import sql
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
@@ -131,14 +129,10 @@ class Faiss(FolderStore[_Open]):
                 path.unlink()
         return _Open(folder, collection)
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        with self.using(name) as found:
-            check_points(found.collection, points)
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
+        with self.using(collection) as found:
             self.check_space(points=points)
-            points = list({point.id: point for point in points}.values())
-            if not points:
-                return
-            vectors = np.stack([_unit(found.collection, point.vector) for point in points])
+            vectors = np.stack([_unit(collection, point.vector) for point in points])
             with found.lock:
                 with found.database as database:
                     _forget(database, [point.id for point in points])
@@ -147,46 +141,44 @@ class Faiss(FolderStore[_Open]):
                 found.numbers = np.concatenate([found.numbers, np.array(numbers, np.int64)])
                 found.masks.clear()
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        with self.using(name) as found, found.lock:
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        with self.using(collection) as found, found.lock:
             with found.database as database:
-                _forget(database, list(ids))
+                _forget(database, ids)
             found.masks.clear()
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         last = 0
         test, values = sql.translated(where) if where is not None else ("1", [])
         vector = "vector" if vectors else "x''"
         asked = f"SELECT number, id, payload, text, {vector} FROM points WHERE number > ? AND {test} ORDER BY number"
         while True:
-            with self.using(name) as found, found.lock:
+            with self.using(collection) as found, found.lock:
                 some = found.database.execute(f"{asked} LIMIT {_PAGE}", [last, *values]).fetchall()
             if not some:
                 return
             yield from (_point(row) for _, *row in some)
             last = some[-1][0]
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        with self.using(name) as found:
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
+        with self.using(collection) as found:
             asked = "SELECT id, payload, text, vector FROM points WHERE id IN (SELECT value FROM json_each(?))"
             with found.lock:
-                there = {row[0]: _point(row) for row in found.database.execute(asked, [json.dumps(list(ids))])}
-            return [there[one] for one in ids if one in there]
+                return [_point(row) for row in found.database.execute(asked, [json.dumps(ids)])]
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        with self.using(name) as found:
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        with self.using(collection) as found:
             test, values = sql.translated(where) if where is not None else ("1", [])
             with found.lock:
                 (count,) = found.database.execute(f"SELECT count(*) FROM points WHERE {test}", values).fetchone()
             return int(count)
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        with self.using(name) as found:
-            check_query(found.collection, vector)
-            query = _unit(found.collection, vector)[None]
-            euclid = found.collection.metric is Metric.EUCLID
+        with self.using(collection) as found:
+            query = _unit(collection, vector)[None]
+            euclid = collection.metric is Metric.EUCLID
             with found.lock:
                 mask = found.mask(where)
                 built = found.built.ntotal if found.built is not None else 0
@@ -202,11 +194,11 @@ class Faiss(FolderStore[_Open]):
                 return [Match(*rows[n], distance=max(0.0, v) ** 0.5) for n, v in zip(numbers, values, strict=True)]
             return [Match(*rows[n], score=v) for n, v in zip(numbers, values, strict=True)]
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        with self.using(name) as found:
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
+        with self.using(collection) as found:
             test, values = sql.translated(where) if where is not None else ("1", [])
             with found.lock:
-                total = self.count(name)
+                total = self._count(collection, None)
                 scores: dict[int, float] = {}
                 for term, weight in lexical.query_weights(text).items():
                     rows = found.database.execute("SELECT number, weight FROM terms WHERE term = ?", (term,)).fetchall()
@@ -220,8 +212,8 @@ class Faiss(FolderStore[_Open]):
                 rows_of = _payloads(found.database, best)
             return [Match(*rows_of[number], score=scores[number]) for number in best]
 
-    def optimize(self, name: str) -> None:
-        with self.using(name) as found, found.lock:
+    def _optimize(self, collection: Collection) -> None:
+        with self.using(collection) as found, found.lock:
             rows = found.database.execute("SELECT number, vector FROM points ORDER BY number").fetchall()
             if not rows:
                 return

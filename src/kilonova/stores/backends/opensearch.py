@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Collection as Several
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,11 @@ from opensearchpy import OpenSearch, helpers
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import NotFoundError, OpenSearchException, TransportError
 
-from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.qdrant_data import uuid_of
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
-from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter
 
@@ -51,43 +49,39 @@ class Opensearch(ServerStore):
         super().__init__()
         self._client = client
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
-        if _said(self._client.indices.exists, index=_called(collection.name)):
-            raise AlreadyExists(f"There is a collection {collection.name} already.")
+    def _has(self, name: str) -> bool:
+        return bool(_said(self._client.indices.exists, index=_called(name)))
+
+    def _create(self, collection: Collection) -> None:
         _said(self._client.indices.create, index=_called(collection.name), body=_index(collection))
 
-    def drop(self, name: str) -> None:
-        self.find(name)
+    def _drop(self, name: str) -> None:
         self.forget(name)
         _said(self._client.indices.delete, index=_called(name))
 
-    def collections(self) -> list[Collection]:
+    def _collections(self) -> list[Collection]:
         found = _said(self._client.indices.get_mapping, index=f"{_PREFIX}*")
         every = [one["mappings"].get("_meta", {}).get("kilonova") for one in found.values()]
-        return sorted((Collection.of(one) for one in every if one), key=lambda one: one.name)
+        return [Collection.of(one) for one in every if one]
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        check_points(self.find(name), points)
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         lines: list[str] = []
         size = 0
-        for point in {point.id: point for point in points}.values():
+        for point in points:
             pair = [json.dumps({"index": {"_id": uuid_of(point.id)}}), json.dumps(_document(point), ensure_ascii=False)]
             if lines and size + len(pair[1]) > _MOST_BYTES:
-                self._bulk(name, lines)
+                self._bulk(collection.name, lines)
                 lines, size = [], 0
             lines += pair
             size += len(pair[1])
-        self._bulk(name, lines)
+        self._bulk(collection.name, lines)
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        self.find(name)
-        self._bulk(name, [json.dumps({"delete": {"_id": uuid_of(one)}}) for one in ids])
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        self._bulk(collection.name, [json.dumps({"delete": {"_id": uuid_of(one)}}) for one in ids])
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        self.find(name)
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         body = {"query": _filter(where), "_source": [*_OWN, "vector"] if vectors else _OWN}
-        found = helpers.scan(self._client, query=body, index=_called(name), size=_PAGE)
+        found = helpers.scan(self._client, query=body, index=_called(collection.name), size=_PAGE)
         while True:
             try:
                 hit = _said(next, found)
@@ -95,25 +89,20 @@ class Opensearch(ServerStore):
                 return
             yield _point(hit["_source"])
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        self.find(name)
-        there: dict[str, Point] = {}
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
+        points: list[Point] = []
         for first in range(0, len(ids), _PAGE):
             some = {"ids": [uuid_of(one) for one in ids[first : first + _PAGE]]}
-            found = _said(self._client.mget, body=some, index=_called(name))["docs"]
-            points = [_point(one["_source"]) for one in found if one["found"]]
-            there |= {point.id: point for point in points}
-        return [there[one] for one in ids if one in there]
+            found = _said(self._client.mget, body=some, index=_called(collection.name))["docs"]
+            points += [_point(one["_source"]) for one in found if one["found"]]
+        return points
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        self.find(name)
-        return int(_said(self._client.count, index=_called(name), body={"query": _filter(where)})["count"])
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        return int(_said(self._client.count, index=_called(collection.name), body={"query": _filter(where)})["count"])
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        collection = self.find(name)
-        check_query(collection, vector)
         if exact:
             params = {"field": "vector", "query_value": vector.tolist(), "space_type": _SPACES[collection.metric]}
             script = {"source": "knn_score", "lang": "knn", "params": params}
@@ -123,20 +112,18 @@ class Opensearch(ServerStore):
             if where is not None:
                 asked["filter"] = _filter(where)
             query = {"knn": {"vector": asked}}
-        found = [(hit, _similarity(collection.metric, hit["_score"], exact)) for hit in self._search(name, query, k)]
+        found = [
+            (hit, _similarity(collection.metric, hit["_score"], exact))
+            for hit in self._search(collection.name, query, k)
+        ]
         if collection.metric is Metric.EUCLID:
             return [Match(hit["_source"]["id"], hit["_source"]["payload"], distance=value) for hit, value in found]
         return [Match(hit["_source"]["id"], hit["_source"]["payload"], score=value) for hit, value in found]
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        self.find(name)
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
         asked = {"match": {"terms": {"query": " ".join(lexical.asked(text)), "operator": "or"}}}
-        hits = self._search(name, {"bool": {"must": [asked], "filter": [_filter(where)]}}, k)
+        hits = self._search(collection.name, {"bool": {"must": [asked], "filter": [_filter(where)]}}, k)
         return [Match(hit["_source"]["id"], hit["_source"]["payload"], score=float(hit["_score"])) for hit in hits]
-
-    def optimize(self, name: str) -> None:
-        """OpenSearch indexes by itself."""
-        self.find(name)
 
     def close(self) -> None:
         self._client.close()

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Collection as Several
 from typing import Any
 
 import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends import qdrant_data as data
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
-from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filters.tree import Filter
 
 __all__ = ["QdrantServer", "opened"]
@@ -62,10 +60,10 @@ class QdrantServer(ServerStore):
         super().__init__()
         self._client = client
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
-        if _said(self._client.collection_exists, collection.name):
-            raise AlreadyExists(f"There is a collection {collection.name} already.")
+    def _has(self, name: str) -> bool:
+        return bool(_said(self._client.collection_exists, name))  # somebody else's, too
+
+    def _create(self, collection: Collection) -> None:
         _said(
             self._client.create_collection,
             collection.name,
@@ -78,36 +76,30 @@ class QdrantServer(ServerStore):
         keyword = models.PayloadSchemaType.KEYWORD
         _said(self._client.create_payload_index, collection.name, data.INDEXED, keyword, wait=True)
 
-    def drop(self, name: str) -> None:
-        self.find(name)
+    def _drop(self, name: str) -> None:
         self.forget(name)
         _said(self._client.delete_collection, name)
 
-    def collections(self) -> list[Collection]:
+    def _collections(self) -> list[Collection]:
         found = []
         for one in _said(self._client.get_collections).collections:
             facts = (_said(self._client.get_collection, one.name).config.metadata or {}).get(_FACTS)
             if facts:
                 found.append(Collection.of(facts))
-        return sorted(found, key=lambda one: one.name)
+        return found
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        check_points(self.find(name), points)
-        if points:
-            _said(self._client.upsert, name, [_point(one) for one in points], wait=True)
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
+        _said(self._client.upsert, collection.name, [_point(one) for one in points], wait=True)
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        self.find(name)
-        if ids:
-            _said(self._client.delete, name, [data.uuid_of(one) for one in ids], wait=True)
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        _said(self._client.delete, collection.name, [data.uuid_of(one) for one in ids], wait=True)
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        self.find(name)
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         offset = None
         while True:
             records, offset = _said(
                 self._client.scroll,
-                name,
+                collection.name,
                 scroll_filter=data.translated(where, _TERMS),
                 limit=_PAGE,
                 offset=offset,
@@ -117,38 +109,27 @@ class QdrantServer(ServerStore):
             if offset is None:
                 return
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        self.find(name)
-        found: dict[str, Point] = {}
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
+        found: list[Point] = []
         for first in range(0, len(ids), _PAGE):
             some = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
-            records = _said(self._client.retrieve, name, some, with_vectors=["dense"])
-            found |= {point.id: point for point in map(_back, records)}
-        return [found[one] for one in ids if one in found]
+            found += map(_back, _said(self._client.retrieve, collection.name, some, with_vectors=["dense"]))
+        return found
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        self.find(name)
-        return int(_said(self._client.count, name, data.translated(where, _TERMS), exact=True).count)
+    def _count(self, collection: Collection, where: Filter | None) -> int:
+        return int(_said(self._client.count, collection.name, data.translated(where, _TERMS), exact=True).count)
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        collection = self.find(name)
-        check_query(collection, vector)
         params = models.SearchParams(exact=exact)
-        return self._ask(name, vector.tolist(), "dense", k, where, params, far=collection.metric is Metric.EUCLID)
+        far = collection.metric is Metric.EUCLID
+        return self._ask(collection.name, vector.tolist(), "dense", k, where, params, far)
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        self.find(name)
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
         wanted = lexical.query_weights(text)
-        if not wanted:
-            return []
         query = models.SparseVector(indices=list(wanted), values=list(wanted.values()))
-        return [one for one in self._ask(name, query, "text", k, where) if (one.score or 0.0) > 0]
-
-    def optimize(self, name: str) -> None:
-        """Qdrant indexes by itself."""
-        self.find(name)
+        return [one for one in self._ask(collection.name, query, "text", k, where) if (one.score or 0.0) > 0]
 
     def close(self) -> None:
         self._client.close()

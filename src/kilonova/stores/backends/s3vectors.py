@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection as Several
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -22,11 +21,10 @@ import botocore.exceptions
 import numpy as np
 from botocore.config import Config
 
-from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
-from kilonova.stores.checks import check_name, check_points, check_query
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter, matches
 
@@ -53,12 +51,7 @@ class S3Vectors(ServerStore):
         super().__init__()
         self._client, self._bucket = client, bucket
 
-    def create(self, collection: Collection) -> None:
-        check_name(collection.name)
-        if collection.metric not in self.metrics:
-            raise InvalidInput("S3 Vectors has no dot product.", "Compare by cosine or Euclid's distance.")
-        if any(one.name == collection.name for one in self.collections()):
-            raise AlreadyExists(f"There is a collection {collection.name} already.")
+    def _create(self, collection: Collection) -> None:
         try:
             self._say("create_vector_bucket", vectorBucketName=self._bucket)
         except InvalidInput as error:
@@ -78,12 +71,11 @@ class S3Vectors(ServerStore):
         )
         self._say("update_index_mode", **self._at(collection.name), indexMode="ENHANCED")
 
-    def drop(self, name: str) -> None:
-        self.find(name)
+    def _drop(self, name: str) -> None:
         self.forget(name)
         self._say("delete_index", **self._at(name))
 
-    def collections(self) -> list[Collection]:
+    def _collections(self) -> list[Collection]:
         try:
             indexes = list(self._listed("list_indexes", "indexes", vectorBucketName=self._bucket, prefix=_PREFIX))
         except NotFound:
@@ -94,69 +86,56 @@ class S3Vectors(ServerStore):
             facts = {name.removeprefix(_TAG): value for name, value in tags.items() if name.startswith(_TAG)}
             if facts:
                 found.append(Collection.of(facts))
-        return sorted(found, key=lambda one: one.name)
+        return found
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        check_points(self.find(name), points)
-        points = list({point.id: point for point in points}.values())
+    def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         for first in range(0, len(points), _PUT):
             vectors = [_vector(point) for point in points[first : first + _PUT]]
-            self._say("put_vectors", **self._at(name), vectors=vectors)
+            self._say("put_vectors", **self._at(collection.name), vectors=vectors)
 
-    def delete(self, name: str, ids: Several[str]) -> None:
-        self.find(name)
+    def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
         keys = [_key(one) for one in ids]
         for first in range(0, len(keys), _PUT):
-            self._say("delete_vectors", **self._at(name), keys=keys[first : first + _PUT])
+            self._say("delete_vectors", **self._at(collection.name), keys=keys[first : first + _PUT])
 
-    def scroll(self, name: str, where: Filter | None = None, *, vectors: bool = True) -> Iterator[Point]:
-        self.find(name)
-        asked = {**self._at(name), "returnData": vectors, "returnMetadata": True, "maxResults": _LIST}
+    def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
+        asked = {**self._at(collection.name), "returnData": vectors, "returnMetadata": True, "maxResults": _LIST}
         for one in self._listed("list_vectors", "vectors", **asked):
             point = _point(one)
             if where is None or matches(where, point.payload):
                 yield point
 
-    def get(self, name: str, ids: Sequence[str]) -> list[Point]:
-        self.find(name)
-        there: dict[str, Point] = {}
+    def _get(self, collection: Collection, ids: Sequence[str]) -> list[Point]:
+        points: list[Point] = []
         for first in range(0, len(ids), _GET):
             keys = [_key(one) for one in ids[first : first + _GET]]
-            found = self._say("get_vectors", **self._at(name), keys=keys, returnData=True, returnMetadata=True)
-            there |= {point.id: point for point in map(_point, found["vectors"])}
-        return [there[one] for one in ids if one in there]
+            found = self._say(
+                "get_vectors", **self._at(collection.name), keys=keys, returnData=True, returnMetadata=True
+            )
+            points += map(_point, found["vectors"])
+        return points
 
-    def count(self, name: str, where: Filter | None = None) -> int:
-        self.find(name)
+    def _count(self, collection: Collection, where: Filter | None) -> int:
         if where is not None:
-            return sum(1 for _ in self.scroll(name, where, vectors=False))
-        return sum(1 for _ in self._listed("list_vectors", "vectors", **self._at(name), maxResults=_LIST))
+            return sum(1 for _ in self._scroll(collection, where, vectors=False))
+        return sum(1 for _ in self._listed("list_vectors", "vectors", **self._at(collection.name), maxResults=_LIST))
 
-    def nearest(
-        self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
+    def _nearest(
+        self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        collection = self.find(name)
-        check_query(collection, vector)
         if exact:
             return self.compared(collection, vector, k, where)
         query = {"queryVector": {"float32": vector.tolist()}, "returnDistance": True}
-        found = self._query(name, k, where, query)
+        found = self._query(collection.name, k, where, query)
         if collection.metric is Metric.EUCLID:
             return [Match(*_own(one), distance=float(one["distance"])) for one in found]
         return [Match(*_own(one), score=1.0 - float(one["distance"])) for one in found]
 
-    def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
-        self.find(name)
+    def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
         terms = _terms(lexical.asked(text)[:_ASKED])
-        if not terms:
-            return []
         query = {"queryTexts": [{"text": terms, "metadataKey": "_terms"}], "returnScores": True}
-        found = self._query(name, k, where, query)
+        found = self._query(collection.name, k, where, query)
         return [Match(*_own(one), score=float(one["scores"]["bm25Scores"][0]["score"])) for one in found]
-
-    def optimize(self, name: str) -> None:
-        """S3 Vectors indexes by itself."""
-        self.find(name)
 
     def close(self) -> None:
         self._client.close()

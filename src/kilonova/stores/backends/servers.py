@@ -18,10 +18,14 @@ class ServerStore(VectorStore):
     def __init__(self) -> None:
         self._known: dict[str, Collection] = {}
 
-    def find(self, name: str) -> Collection:
+    def _find(self, name: str) -> Collection:
         if name not in self._known:
-            self._known[name] = super().find(name)
+            self._known[name] = self._fetch(name)
         return self._known[name]
+
+    def _fetch(self, name: str) -> Collection:
+        """Ask for a collection; where a server can be asked for one alone."""
+        return super()._find(name)
 
     def forget(self, name: str) -> None:
         """Ask again the next time."""
@@ -36,7 +40,9 @@ class ServerStore(VectorStore):
             lengths = np.linalg.norm(point.vector) * np.linalg.norm(vector)
             return float(point.vector @ vector) / (float(lengths) or 1.0 if collection.metric is Metric.COSINE else 1.0)
 
-        found = heapq.nlargest(k, ((nearness(one), one.id, one) for one in self.scroll(collection.name, where)))
+        found = heapq.nlargest(
+            k, ((nearness(one), one.id, one) for one in self._scroll(collection, where, vectors=True))
+        )
         if collection.metric is Metric.EUCLID:
             return [Match(name, dict(point.payload), distance=-near) for near, name, point in found]
         return [Match(name, dict(point.payload), score=near) for near, name, point in found]
