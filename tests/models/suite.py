@@ -15,7 +15,7 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import DIMENSIONS, cut
 from kilonova.errors import InvalidInput
 from kilonova.media import decoder
-from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation
+from kilonova.media.content import Content, Detail, Encoded, Mixed, Modality, Text, Truncation
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
@@ -122,6 +122,14 @@ class ModelSuite:
                             await engine.embed(Encoded(modality, files[0]), Purpose.GENERIC_INDEX, 256)
 
         asyncio.run(run())
+
+    def test_prepare_refuses_files_and_mixtures_that_the_card_does_not_take(self, model: EmbeddingModel) -> None:
+        card = model.card
+        text, file = Text("日落海滩"), Encoded(Modality.IMAGE, FILES[Modality.IMAGE][0])
+        for taken, content in ((card.takes_files, file), (card.mixes, Mixed((text, file)))):
+            if not taken:
+                with pytest.raises(InvalidInput):
+                    model.prepare(content, Purpose.GENERIC_INDEX)
 
     def test_truncation(self, model: EmbeddingModel) -> None:
         if Modality.TEXT not in model.card.modalities:

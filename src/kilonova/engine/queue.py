@@ -10,7 +10,7 @@ from time import perf_counter
 
 from kilonova.engine.worker import Outcome, Vector
 from kilonova.errors import Busy, KilonovaError
-from kilonova.media.content import Content, Encoded, Mixed, Modality
+from kilonova.media.content import Input, Modality
 from kilonova.models.card import Purpose
 
 __all__ = ["MAX_MEMORY", "BatchQueue", "Job"]
@@ -32,7 +32,7 @@ _MAX_SIZE = {
 class Job:
     """One content that waits for its vector; a cancelled ``answer`` means that its caller left."""
 
-    content: Content | Encoded | Mixed
+    content: Input
     purpose: Purpose
     answer: asyncio.Future[Vector]
     size: int = field(init=False)

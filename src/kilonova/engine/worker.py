@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
 from kilonova.errors import KilonovaError
-from kilonova.media.content import Content, Encoded, Mixed
+from kilonova.media.content import Input
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 
 __all__ = ["Item", "Outcome", "Vector", "handler"]
 
-Item = tuple[Content | Encoded | Mixed, Purpose]
+Item = tuple[Input, Purpose]
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
         ready: list[tuple[int, Prepared]] = []
         for index, (content, purpose) in enumerate(batch):
             try:
-                # the engine sends files and mixtures only where the card says that they are taken
-                ready.append((index, model.prepare(cast(Content, content), purpose)))
+                ready.append((index, model.prepare(content, purpose)))
             except KilonovaError as refusal:
                 outcomes[index] = refusal
         if ready:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kilonova.media.content import Content
+from kilonova.errors import InvalidInput
+from kilonova.media.content import Encoded, Input, Mixed
 from kilonova.models.card import ModelCard, Purpose
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["EmbeddingModel", "Prepared"]
+__all__ = ["EmbeddingModel", "Prepared", "unsupported"]
 
 
 @dataclass
@@ -41,11 +42,16 @@ class EmbeddingModel(ABC):
     card: ModelCard
 
     @abstractmethod
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         """Tokenise or normalise one content whose modality is in the card.
 
+        Args:
+            content: decoded; an ``Encoded`` file comes only where the card has ``takes_files``, a ``Mixed`` only where
+                it has ``mixes``.
+            purpose: what the vector will be used for.
+
         Raises:
-            kilonova.errors.InvalidInput: the content is one that this model cannot embed.
+            kilonova.errors.InvalidInput: the content is one that this model cannot embed, see ``unsupported``.
         """
 
     @abstractmethod
@@ -54,3 +60,15 @@ class EmbeddingModel(ABC):
 
         The vector of a content must not depend on what else is in the batch.
         """
+
+
+def unsupported(card: ModelCard, content: Input) -> InvalidInput:
+    """The refusal of a content that a model has no way to embed."""
+    match content:
+        case Encoded():
+            kind = f"a file of {content.modality} that is not decoded"
+        case Mixed():
+            kind = "several contents together"
+        case _:
+            kind = str(content.modality)
+    return InvalidInput(f"{card.id} cannot embed {kind}.", "`kilonova models` lists models and what they embed.")

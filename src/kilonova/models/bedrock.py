@@ -21,9 +21,9 @@ from botocore.config import Config
 
 from kilonova.errors import AccessDenied, Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
 from kilonova.media import wav
-from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text, Video
+from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Input, Mixed, Modality, Text, Video
 from kilonova.media.sniff import sniff
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import EmbeddingModel, Prepared, unsupported
 from kilonova.models.card import ModelCard, Purpose
 
 __all__ = ["BedrockNova", "described", "load"]
@@ -77,7 +77,9 @@ class BedrockNova(EmbeddingModel):
             raise Unavailable(f"Bedrock cannot be used: {error}", "Set AWS_REGION and credentials.") from None
         self._threads = ThreadPoolExecutor(_AT_ONCE)
 
-    def prepare(self, content: Content | Encoded, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
+        if isinstance(content, Mixed):
+            raise unsupported(self.card, content)
         params = {"embeddingPurpose": str(purpose), "embeddingDimension": _NATIVE, **_asked(content)}
         body = {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params}
         return Prepared(orjson.dumps(body), 0)  # what it costs, Bedrock says

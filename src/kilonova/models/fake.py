@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kilonova.media.content import Audio, Content, Image, Text, Video
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.media.content import Audio, Encoded, Image, Input, Mixed, Text, Video
+from kilonova.models.base import EmbeddingModel, Prepared, unsupported
 from kilonova.models.card import Purpose
 from kilonova.models.cards import FAKE
 from kilonova.models.truncation import truncate
@@ -43,9 +43,11 @@ class Fake(EmbeddingModel):
     def __init__(self) -> None:
         self._log = os.environ.get("KILONOVA_FAKE_LOG")
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         if isinstance(content, Text):
             return self._text(content, purpose)
+        if isinstance(content, Encoded | Mixed):
+            raise unsupported(self.card, content)
         data = _features(content)
         return Prepared(data, tokens=len(data))
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from kilonova.errors import InvalidInput, Unavailable
-from kilonova.media.content import Content, Text
+from kilonova.media.content import Input, Text
 from kilonova.models import folder
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import EmbeddingModel, Prepared, unsupported
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.ort import open_session
 from kilonova.models.truncation import truncate
@@ -71,8 +71,9 @@ class OnnxText(EmbeddingModel):
             prompt: len(self._ids(prompt + one)) - len(self._spans(one)) for prompt in {"", *card.prompts.values()}
         }
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
-        assert isinstance(content, Text)  # the engine refuses what is not in the card
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
+        if not isinstance(content, Text):
+            raise unsupported(self.card, content)
         prompt = self.card.prompts.get(purpose, "")
         value, around = content.value, self._around[prompt]
         kept, characters = truncate(content, len(self._spans(value)), self.card, lambda: self._spans(value), around)

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kilonova.errors import InvalidInput, Unavailable
-from kilonova.media.content import Audio, Content, Encoded, Image, Mixed, Text, Video
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.media.content import Audio, Content, Encoded, Image, Input, Mixed, Text, Video
+from kilonova.models.base import EmbeddingModel, Prepared, unsupported
 from kilonova.models.budget import Budget
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.int8 import quantize
@@ -68,19 +68,21 @@ class Sentence(EmbeddingModel):
         """What of the model's configuration to change before it is loaded."""
         return {}
 
-    def prepare(self, content: Content | Mixed, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         prompt = self.card.prompts.get(purpose, "")
         if isinstance(content, Mixed):
             return self._mixture(content, prompt)
         if isinstance(content, Text):
             return self._text(content, prompt)
+        if isinstance(content, Encoded):
+            raise unsupported(self.card, content)
         prompt, seen = prompt if self.prompts_media else "", self.seen(content)
         tokens = _tokens(content)
         if tokens * 2 > self.card.max_tokens or _is_odd(content):
             tokens = self._checked(seen, prompt)
         return Prepared((prompt, seen), tokens)
 
-    def seen(self, content: Text | Image | Audio | Video) -> dict[str, Any]:
+    def seen(self, content: Content) -> dict[str, Any]:
         """A content as sentence-transformers takes it: by its kind."""
         match content:
             case Text(value=value):
@@ -142,7 +144,8 @@ class Sentence(EmbeddingModel):
         """All parts as one input."""
         item: dict[str, Any] = {}
         for part in mixture.parts:
-            assert not isinstance(part, Encoded)  # the engine decodes them
+            if isinstance(part, Encoded):
+                raise unsupported(self.card, part)
             item |= self.seen(part)
         return Prepared((prompt, item), self._checked(item, prompt))
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kilonova.media.content import Audio, Content, Detail, Image, Text, Video
+from kilonova.media.content import Audio, Detail, Image, Input, Text, Video
 from kilonova.media.ocr import PageReader
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import EmbeddingModel, Prepared, unsupported
 from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
 from kilonova.models.mini import space
@@ -69,7 +69,7 @@ class Mini(EmbeddingModel):
             text: self._tokenizer.encode(text) for text in set(self.card.prompts.values())
         }
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         match content:
             case Text():
                 return self._prepare_text(content, purpose)
@@ -87,6 +87,8 @@ class Mini(EmbeddingModel):
                 frames = [squares(content.frames[row]) for row in rows]
                 sound = hear(content.audio.samples) if content.audio is not None else None
                 return Prepared(_Film(frames, weights, sound), 0)
+            case _:
+                raise unsupported(self.card, content)
 
     def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
         match batch[0].data:
