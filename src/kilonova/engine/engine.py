@@ -19,13 +19,13 @@ from kilonova.engine.gpus import assigned
 from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
-from kilonova.engine.worker import Vector
 from kilonova.errors import InvalidInput, KilonovaError, ModelFailed, NotReady, Unavailable
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Input, Mixed, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
 from kilonova.media.text import check_unicode
 from kilonova.models import registry
+from kilonova.models.base import Embedded
 from kilonova.models.card import Purpose
 
 __all__ = ["Embedding", "Engine"]
@@ -270,7 +270,7 @@ class Engine:
         assert found is not None  # only the sound of a film can be missing
         return found
 
-    async def _submit(self, content: Input, purpose: Purpose) -> Vector:
+    async def _submit(self, content: Input, purpose: Purpose) -> Embedded:
         job = Job(content, purpose, asyncio.get_running_loop().create_future())
         self._queue.put(job)
         try:
@@ -278,7 +278,7 @@ class Engine:
         finally:
             self._queue.remove(job)
 
-    def _finish(self, vector: Vector, dimension: int) -> Embedding:
+    def _finish(self, vector: Embedded, dimension: int) -> Embedding:
         try:
             unit = cut(vector.vector, dimension)
         except ValueError as fault:

@@ -20,7 +20,7 @@ import urllib3
 
 from kilonova.errors import Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
 from kilonova.media.content import Input, Modality, Text, Truncation
-from kilonova.models.base import EmbeddingModel, Prepared, unsupported
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import ModelCard, Purpose
 
 __all__ = ["OpenAIServer", "described", "load"]
@@ -70,13 +70,13 @@ class OpenAIServer(EmbeddingModel):
 
     def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         if not isinstance(content, Text):
-            raise unsupported(self.card, content)
+            raise self.card.refusal(content)
         if content.truncation is Truncation.START:
             raise InvalidInput("The server of this model cannot keep the end of a text.", "Use truncationMode END.")
         return Prepared(content.value, 0)
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        return self._server.vectors([prepared.data for prepared in batch])[0]
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
+        return with_vectors(batch, self._server.vectors([prepared.data for prepared in batch])[0])
 
 
 class _Server:

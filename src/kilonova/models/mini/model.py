@@ -11,7 +11,7 @@ import numpy as np
 
 from kilonova.media.content import Audio, Detail, Image, Input, Text, Video
 from kilonova.media.ocr import PageReader
-from kilonova.models.base import EmbeddingModel, Prepared, unsupported
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
 from kilonova.models.mini import space
@@ -88,18 +88,20 @@ class Mini(EmbeddingModel):
                 sound = hear(content.audio.samples) if content.audio is not None else None
                 return Prepared(_Film(frames, weights, sound), 0)
             case _:
-                raise unsupported(self.card, content)
+                raise self.card.refusal(content)
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        match batch[0].data:
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
+        items = [prepared.data for prepared in batch]
+        match items[0]:
             case _Words():
-                return self._embed_texts([item.data for item in batch])
+                vectors = self._embed_texts(items)
             case _Picture():
-                return self._embed_pictures([item.data for item in batch])
+                vectors = self._embed_pictures(items)
             case _Film():
-                return self._embed_films([item.data for item in batch])
+                vectors = self._embed_films(items)
             case _:
-                return self._heads.audio(self._audio([item.data for item in batch]))
+                vectors = self._heads.audio(self._audio(items))
+        return with_vectors(batch, vectors)
 
     def _prepare_text(self, text: Text, purpose: Purpose) -> Prepared:
         plain = spaced(text.value)
