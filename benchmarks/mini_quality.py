@@ -362,7 +362,8 @@ def speed(options: argparse.Namespace) -> list[Line]:
 def embed(model: EmbeddingModel, contents: Sequence[Content], purpose: Purpose) -> np.ndarray:
     """Vectors float32 [n, 3072] in batches of 16."""
     batches = (contents[first : first + 16] for first in range(0, len(contents), 16))
-    return np.concatenate([model.embed([model.prepare(one, purpose) for one in batch]) for batch in batches])
+    results = (model.embed([model.prepare(one, purpose) for one in batch]) for batch in batches)
+    return np.stack([one.vector for batch in results for one in batch])
 
 
 PARTS = {

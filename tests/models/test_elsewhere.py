@@ -20,6 +20,7 @@ from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from tests import samples
+from tests.models.suite import vectors
 from tests.servers import API_KEY, NOVA, Kilonova
 
 FILES = {
@@ -43,9 +44,9 @@ def bedrock(fake: Kilonova, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def embedded(model: EmbeddingModel, *contents: Any, purpose: Purpose = Purpose.GENERIC_INDEX) -> np.ndarray:
-    vectors = model.embed([model.prepare(content, purpose) for content in contents])
-    assert vectors.dtype == np.float32
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = vectors(model, contents, purpose)
+    assert found.dtype == np.float32
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def test_texts_of_an_openai_server(openai: str) -> None:
@@ -62,11 +63,10 @@ def test_texts_of_an_openai_server(openai: str) -> None:
 def test_everything_of_bedrock(bedrock: str, purpose: Purpose) -> None:
     model, own = registry.load(bedrock), registry.load("fake")
     texts = [Text("日落海滩"), Text("a dog")]
-    prepared = [model.prepare(text, purpose) for text in texts]
-    vectors = model.embed(prepared)
+    found = model.embed([model.prepare(text, purpose) for text in texts])
     right = embedded(own, *texts, purpose=purpose)
-    assert np.allclose(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), right, atol=1e-5)
-    assert [one.tokens for one in prepared] == [4, 2]  # as the server counts them
+    assert np.allclose([one.vector / np.linalg.norm(one.vector) for one in found], right, atol=1e-5)
+    assert [one.tokens for one in found] == [4, 2]  # as the server counts them
     for modality, data in FILES.items():
         encoded = Encoded(modality, data)
         decoded = decoder.decode(encoded, own.card.sample_rate, own.card.frame_rate)
@@ -150,7 +150,7 @@ def test_a_busy_server_is_asked_again(moody: list[Moody]) -> None:
     model = registry.load(server.name)
     assert server.asked == 3
     contents: list[Content] = [Text("a"), Text("b")]
-    assert model.embed([model.prepare(one, Purpose.GENERIC_INDEX) for one in contents]).tolist() == [[1, 0], [1, 1]]
+    assert vectors(model, contents).tolist() == [[1, 0], [1, 1]]
 
 
 @pytest.mark.parametrize(("status", "kind", "asked"), [(400, InvalidInput, 1), (500, Unavailable, 5)])

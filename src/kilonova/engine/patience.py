@@ -6,7 +6,7 @@ import asyncio
 
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.errors import Busy, ModelFailed, ModelTimeout, NotReady
-from kilonova.media.content import Content, Encoded
+from kilonova.media.content import Input
 from kilonova.models.card import Purpose
 
 __all__ = ["embed_patiently"]
@@ -15,7 +15,7 @@ __all__ = ["embed_patiently"]
 _WAITS, _TRIES = 64, 2
 
 
-async def embed_patiently(engine: Engine, content: Content | Encoded, purpose: Purpose, dimension: int) -> Embedding:
+async def embed_patiently(engine: Engine, content: Input, purpose: Purpose, dimension: int) -> Embedding:
     """As ``Engine.embed``, of anything but the sound of a film; queues and restarts of the model are waited for.
 
     Raises:
