@@ -16,7 +16,6 @@ from kilonova._process.parent import ChildDied
 from kilonova.errors import Unavailable
 from kilonova.media import office
 from kilonova.media.ocr import PageReader
-from kilonova.search import local
 from kilonova.segments import document_worker, pdf, read
 from kilonova.segments.document_worker import FactsRequest, PageRequest
 from kilonova.segments.documents import Page
@@ -26,13 +25,13 @@ from kilonova.storage.objects import ObjectInfo
 from tests.media.offices import document
 from tests.media.pdfs import lines, mapped, paged
 from tests.media.test_document import WIDGET, form
-from tests.search.indexing import brought, known
+from tests.search.indexing import brought, known, opened
 
 
 def found(tmp_path: Path, words: str) -> set[tuple[str, int]]:
     """Names and pages that BM25 finds."""
-    with local.store(tmp_path / "data") as store:
-        return {(one.payload["name"], one.payload["page"]) for one in store.lexical("files", words, 20)}
+    with opened(tmp_path) as index:
+        return {(one.payload["name"], one.payload["page"]) for one in index.store.lexical("files", words, 20)}
 
 
 @pytest.fixture

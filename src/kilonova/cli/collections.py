@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,9 +38,9 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from kilonova.search import local
+    from kilonova.api.index import open_store
 
-    with local.store(data, store) as opened:
+    with closing(open_store(data or _home.data(), store)) as opened:
         found, faults = opened.counts()
     if as_json:
         rows: list[dict[str, object]] = [{**one.facts, "vectors": count} for one, count in found if count is not None]
@@ -72,9 +73,10 @@ def drop(
 
         kilonova collections drop photos
     """
-    from kilonova.search import indexed, local
+    from kilonova.api.index import open_store
+    from kilonova.search import indexed
 
-    with local.store(data, store) as opened:
+    with closing(open_store(data or _home.data(), store)) as opened:
         if not yes:
             typer.confirm(f"Delete {name} with {_size(opened, name)}?", abort=True)
         opened.drop(name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -15,16 +13,14 @@ from kilonova import _home
 from kilonova.cli import options
 from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
-from kilonova.errors import InvalidInput, KilonovaError, NotFound
+from kilonova.errors import KilonovaError
 
 if TYPE_CHECKING:
     from kilonova.segments.progress import Progress
-    from kilonova.stores.base import VectorStore
 
 __all__ = ["index"]
 
 _SHOWN = 20  # bad files listed
-_LOOK_SECONDS = 2.0  # between two looks of --watch
 
 
 def index(
@@ -68,65 +64,44 @@ def index(
     """
     if dimension is not None:
         check_dimension(dimension)
-    said = dict(map(_fact, facts or []))
-    from kilonova.search import local
-    from kilonova.segments.listing import resolve
+    from kilonova.api.index import Index
     from kilonova.segments.progress import Progress
-    from kilonova.segments.segment import Plan
 
-    if "" in paths:  # a script's variable that is not set, which would mean the folder that it runs in
-        raise InvalidInput("A path is empty.", "Name files, folders, or s3://bucket/prefix; . is the current folder.")
-    roots = resolve(paths)
-    plan, progress = Plan(seconds=seconds, characters=characters), Progress()
+    last, noted = Progress(), dict(map(_fact, facts or []))
     folder = _home.private(data or _home.data())
-    with local.store(folder, store) as opened:
-        _check_roots(opened, collection, roots)
-        made = local.collection(opened, collection, model, dimension)
+    with Index(collection, model=model, dimension=dimension, data=folder, store=store) as opened:
         try:
             with progress_bar(as_json or watch) as bar:
                 task = bar.add_task("indexing", total=None)
 
                 def show(progress: Progress) -> None:
+                    nonlocal last
+                    last = progress
                     bar.update(task, total=progress.total, completed=progress.done)
 
-                async def run() -> Progress:
-                    every = _LOOK_SECONDS if watch else None
-                    rounds = local.rounds(
-                        opened, made, roots, plan, said, show, every, model or "", folder, remove_missing, progress
-                    )
-                    async with contextlib.aclosing(rounds):
-                        async for done in rounds:
-                            if watch:
-                                _tell(done)
-                    return done
-
-                done = asyncio.run(run())
+                how: dict[str, Any] = {
+                    "facts": noted,
+                    "seconds": seconds,
+                    "characters": characters,
+                    "remove_missing": remove_missing,
+                    "on_progress": show,
+                }
+                if watch:
+                    for done in opened.watch(*paths, **how):
+                        _tell(done)
+                done = opened.add(*paths, **how)
         except KeyboardInterrupt:
             print("Stopped; what is done is kept. The same command goes on.", file=sys.stderr)
             if as_json:
-                _report(progress, collection, as_json, "Stopped by Ctrl-C.")
+                _report(last, collection, as_json, "Stopped by Ctrl-C.")
             raise typer.Exit(130) from None
         except KilonovaError as error:
             if as_json:
-                _report(progress, collection, as_json, str(error))
+                _report(last, collection, as_json, str(error))
             raise
     _report(done, collection, as_json)
     if done.failed:
         raise typer.Exit(1)
-
-
-def _check_roots(store: VectorStore, collection: str, roots: list[str]) -> None:
-    """Refuse paths none of which is there, before a collection is made for them."""
-    from kilonova.segments.listing import is_missing
-
-    if not all(map(is_missing, roots)):
-        return
-    try:
-        store.find(collection)  # which may know their files: the run then says what it keeps of them
-    except NotFound:
-        raise InvalidInput(
-            f"There is no {', '.join(map(shown, roots))}.", "Name files, folders, or s3://bucket/prefix."
-        ) from None
 
 
 def _fact(text: str) -> tuple[str, Any]:
