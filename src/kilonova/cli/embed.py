@@ -135,11 +135,9 @@ async def _embed(
     async def one(engine: Engine, name: _Input) -> Embedding | KilonovaError:
         async with places:
             try:
-                found = await engine.embed(await _read(name, detail, s3), purpose, dimension)
+                return await engine.embed(await _read(name, detail, s3), purpose, dimension)
             except KilonovaError as error:
                 return error
-        assert found is not None  # only the sound of a film can be missing, which is not asked for here
-        return found
 
     async with Engine(model, queue=_AT_ONCE) as engine:
         await engine.ready()
