@@ -119,8 +119,6 @@ class ModelSuite:
                         named = path.rename(path.with_suffix({"text": ".txt"}.get(modality, "")))
                         read = read_file(str(named), Detail.STANDARD)
                         from_path = await engine.embed(read, Purpose.GENERIC_INDEX, 3072)
-                        assert from_bytes is not None
-                        assert from_path is not None
                         assert np.array_equal(from_bytes.vector, from_path.vector)
                         assert np.abs(from_bytes.vector - cut(direct[index], 3072)).max() < self.tolerance
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kilonova.engine.engine import Engine
-from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, Unavailable
+from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, NoAudioTrack, Unavailable
 from kilonova.media import decoder
 from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation, VideoPart
 from kilonova.models import registry
@@ -82,10 +82,10 @@ def test_through_an_engine(bedrock: str) -> None:
             await engine.ready()
             for modality, data in FILES.items():
                 found = await engine.embed(Encoded(modality, data, detail=Detail.STANDARD), Purpose.GENERIC_INDEX, 256)
-                assert found is not None
                 assert found.vector.shape == (256,)
             silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_sound=False), part=VideoPart.SOUND)
-            assert await engine.embed(silent, Purpose.GENERIC_INDEX, 256) is None
+            with pytest.raises(NoAudioTrack, match="no audio track"):
+                await engine.embed(silent, Purpose.GENERIC_INDEX, 256)
             broken = [Encoded(Modality.IMAGE, b"\x89PNG nothing", "png"), Text("fine")]
             answers = await asyncio.gather(
                 *(engine.embed(one, Purpose.GENERIC_INDEX, 256) for one in broken), return_exceptions=True

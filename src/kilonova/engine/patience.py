@@ -16,7 +16,7 @@ _WAITS, _TRIES = 64, 2
 
 
 async def embed_patiently(engine: Engine, content: Input, purpose: Purpose, dimension: int) -> Embedding:
-    """As ``Engine.embed``, of anything but the sound of a film; queues and restarts of the model are waited for.
+    """As ``Engine.embed``; queues and restarts of the model are waited for.
 
     Raises:
         KilonovaError: as ``Engine.embed``, when waiting did not help.
@@ -24,7 +24,7 @@ async def embed_patiently(engine: Engine, content: Input, purpose: Purpose, dime
     waits = failures = 0
     while True:
         try:
-            found = await engine.embed(content, purpose, dimension)
+            return await engine.embed(content, purpose, dimension)
         except (Busy, NotReady):
             waits += 1
             if waits == _WAITS:
@@ -35,6 +35,3 @@ async def embed_patiently(engine: Engine, content: Input, purpose: Purpose, dime
             if failures == _TRIES:
                 raise
             await engine.ready()
-        else:
-            assert found is not None  # only the sound of a film can be missing
-            return found
