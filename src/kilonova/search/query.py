@@ -29,6 +29,7 @@ from kilonova.segments.files import PLACE, Kind
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.checks import check_query
 from kilonova.stores.filters.tree import Compare, Filter, In, all_of
+from kilonova.vectors import unit
 
 __all__ = ["UNLIKE", "Fusion", "Hit", "Mode", "Query", "Searcher", "of", "purpose"]
 
@@ -197,7 +198,7 @@ class Searcher:
                 mixed += np.float32(weight) * embedding.vector
             if not np.linalg.norm(mixed) > 0:
                 raise InvalidInput("What is wanted and what is not cancel each other.")
-            mixed /= np.linalg.norm(mixed)
+            mixed = unit(mixed)
         if query.good or query.bad:
             marked = await asyncio.to_thread(self._vectors, collection.name, [*query.good, *query.bad])
             mixed = rocchio(mixed, [marked[one] for one in query.good], [marked[one] for one in query.bad])
@@ -231,7 +232,7 @@ class Searcher:
         order = list(scores)
         if query.diversity > 0:
             known = self._vectors(collection.name, order[: 5 * query.k])
-            units = {name: one / max(float(np.linalg.norm(one)), 1e-12) for name, one in known.items()}
+            units = {name: unit(one) for name, one in known.items()}
             order = diverse({name: scores[name] for name in units}, units, depth, query.diversity)
         hits = []
         for name in order:
@@ -318,10 +319,7 @@ def _either(one: float | None, other: float) -> float:
 
 
 def _alike(collection: Collection, one: np.ndarray, other: np.ndarray) -> float:
-    found = float(one @ other)
-    if collection.metric is Metric.COSINE:
-        found /= max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)
-    return found
+    return float(unit(one) @ unit(other) if collection.metric is Metric.COSINE else one @ other)
 
 
 def of(kinds: Sequence[Kind]) -> Filter | None:
