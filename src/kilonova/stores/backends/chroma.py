@@ -29,7 +29,7 @@ from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.owner import Owner
 
-__all__ = ["Chroma", "opened"]
+__all__ = ["Chroma", "open_store"]
 
 _PAGE = 1_000
 _SPACES = {Metric.COSINE: "cosine", Metric.DOT: "ip", Metric.EUCLID: "l2"}
@@ -156,7 +156,7 @@ class Chroma(ServerStore):
         return self.call(self._client.get_collection, _called(collection.name), embedding_function=None)
 
 
-def opened(where: str) -> Chroma:
+def open_store(where: str) -> Chroma:
     """The store in a folder or at a URL, see ``stores.registry``."""
     settings = Settings(anonymized_telemetry=False)
     if where.startswith(("http://", "https://")):

@@ -32,7 +32,7 @@ from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
 from kilonova.vectors import unit
 
-__all__ = ["Faiss", "Kind", "opened"]
+__all__ = ["Faiss", "Kind", "open_store"]
 
 _log = logging.getLogger("kilonova.stores")
 
@@ -230,7 +230,7 @@ class Faiss(FolderStore[_Open]):
             found.masks.clear()
 
 
-def opened(where: str) -> Faiss:
+def open_store(where: str) -> Faiss:
     """The store in a folder, see ``stores.registry``; ``?index=`` names a kind."""
     folder, _, kind = where.partition("?index=")
     if kind and kind not in list(Kind):

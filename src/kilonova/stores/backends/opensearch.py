@@ -25,7 +25,7 @@ from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter
 
-__all__ = ["Opensearch", "opened"]
+__all__ = ["Opensearch", "open_store"]
 
 _PAGE, _SECONDS = 1_000, 120
 _MOST_BYTES = 50 << 20  # of a bulk request; servers take 100 MB
@@ -158,7 +158,7 @@ class Opensearch(ServerStore):
                 raise InvalidInput(f"OpenSearch refused a point: {said['error'].get('reason', said['error'])}.")
 
 
-def opened(where: str) -> Opensearch:
+def open_store(where: str) -> Opensearch:
     """The cluster at a URL, see ``stores.registry``; user and password may stand in it."""
     return Opensearch(OpenSearch(hosts=[where], timeout=_SECONDS))
 

@@ -21,7 +21,7 @@ from kilonova.stores.backends.servers import Fault, ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters.tree import Filter
 
-__all__ = ["QdrantServer", "opened"]
+__all__ = ["QdrantServer", "open_store"]
 
 _PAGE, _SECONDS = 1_000, 120
 _FACTS = "kilonova"
@@ -162,7 +162,7 @@ class QdrantServer(ServerStore):
         return [data.match(one.payload, one.score, far) for one in found.points]
 
 
-def opened(where: str) -> QdrantServer:
+def open_store(where: str) -> QdrantServer:
     """The server at a URL, see ``stores.registry``."""
     return QdrantServer(QdrantClient(url=where, api_key=os.environ.get("QDRANT_API_KEY"), timeout=_SECONDS))
 

@@ -29,7 +29,7 @@ from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter, matches
 
-__all__ = ["S3Vectors", "opened"]
+__all__ = ["S3Vectors", "open_store"]
 
 _PREFIX, _TAG = "kilonova-", "kilonova:"
 _METRICS = {Metric.COSINE: "cosine", Metric.EUCLID: "euclidean"}
@@ -177,7 +177,7 @@ class S3Vectors(ServerStore):
             arguments["nextToken"] = found["nextToken"]
 
 
-def opened(where: str) -> S3Vectors:
+def open_store(where: str) -> S3Vectors:
     """The store in a vector bucket, see ``stores.registry``."""
     config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
     return S3Vectors(boto3.session.Session().client("s3vectors", config=config), where)
