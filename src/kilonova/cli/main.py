@@ -20,6 +20,7 @@ from kilonova.cli import (
     index,
     jobs,
     models,
+    plugins,
     pull,
     search,
     serve,
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 for command in (
     up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, copy.copy, models.models,
-    pull.pull, doctor.doctor,
+    pull.pull, doctor.doctor, plugins.plugins,
 ):  # fmt: skip
     app.command()(command)
 app.command("embed-many")(embed_many.embed_many)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TypeGuard
 
@@ -32,11 +33,19 @@ class Backend:
         form: how addresses read, for messages.
         open: makes the store; is given what follows the scheme in an address: a path, a name or a URL.
         extra: of Kilonova, without which ``open`` cannot import what it needs.
+        library: that the extra brings, as it is imported.
     """
 
     form: str
     open: Callable[[str], VectorStore]
     extra: str = ""
+    library: str = ""
+
+    def missing(self) -> str:
+        """What has to be installed before ``open`` works; "" where it is there. Imports nothing."""
+        if not self.library or find_spec(self.library) is not None:
+            return ""
+        return f"{self.library} is missing. pip install 'kilonova[{self.extra}]'"
 
 
 def _open_in(module: str) -> Callable[[str], VectorStore]:
@@ -50,10 +59,10 @@ def _open_in(module: str) -> Callable[[str], VectorStore]:
 
 
 EDGE = Backend("edge:FOLDER", _open_in("edge"))
-FAISS = Backend("faiss:FOLDER or faiss:FOLDER?index=flat|ivf|hnsw", _open_in("faiss"), "faiss")
-QDRANT = Backend("qdrant+http://HOST:6333", _open_in("qdrant"), "qdrant")
-CHROMA = Backend("chroma:FOLDER or chroma+http://HOST:8000", _open_in("chroma"), "chroma")
-OPENSEARCH = Backend("opensearch+https://USER:PASSWORD@HOST:9200", _open_in("opensearch"), "opensearch")
+FAISS = Backend("faiss:FOLDER or faiss:FOLDER?index=flat|ivf|hnsw", _open_in("faiss"), "faiss", "faiss")
+QDRANT = Backend("qdrant+http://HOST:6333", _open_in("qdrant"), "qdrant", "qdrant_client")
+CHROMA = Backend("chroma:FOLDER or chroma+http://HOST:8000", _open_in("chroma"), "chroma", "chromadb")
+OPENSEARCH = Backend("opensearch+https://USER:PASSWORD@HOST:9200", _open_in("opensearch"), "opensearch", "opensearchpy")
 S3VECTORS = Backend("s3vectors:BUCKET", _open_in("s3vectors"))
 #: Kilonova's own, by the scheme of their addresses; the entry points in ``pyproject.toml`` are the same.
 BUILT_IN = MappingProxyType(
