@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import os
 import statistics
 import tempfile
 import threading
@@ -24,6 +23,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 from PIL import Image
 
+from kilonova import _home
 from kilonova.media.text import decoded
 from kilonova.segments.text import cut_text
 from tests.servers import S3, Kilonova, start_segmented
@@ -62,7 +62,7 @@ class Usage:
         names = psutil.cpu_times()._fields
         idle = sum(value for name, value in zip(names, spent, strict=True) if name in ("idle", "iowait"))
         self.busy = 1 - idle / sum(spent)
-        self.own = (self._seconds() - self._cpu) / self.seconds / len(os.sched_getaffinity(0))
+        self.own = (self._seconds() - self._cpu) / self.seconds / _home.cores()
 
     def _tree(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]

@@ -33,9 +33,9 @@ from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
-from kilonova.models.mini.space import unit
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from kilonova.segments.timeline import Segmenter
+from kilonova.vectors import unit
 from training import audio_data, own_sound, questions, sound_classes, sources
 
 _CACHE = 1 << 30  # bytes of vectors: those of the largest part

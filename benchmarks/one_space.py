@@ -25,7 +25,7 @@ from kilonova.engine.matryoshka import DIMENSIONS
 from kilonova.media.content import Audio, Content, Image, Text, Video
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from kilonova.models.mini.space import unit
+from kilonova.vectors import unit
 from training import audio_data, questions, sources
 
 _FILMS, _LEAST_CLIPS, _SECONDS = 100, 4, 8

@@ -18,8 +18,8 @@ from kilonova.media.content import Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
-from kilonova.models.mini.space import unit
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.vectors import unit
 
 
 def rate(work: Callable[[], object], seconds: float) -> list[float]:

@@ -19,8 +19,8 @@ import numpy as np
 from kilonova.models.cards import MINI
 from kilonova.models.mini.audio import AudioTower, hear
 from kilonova.models.mini.session import open_session, weights_folder
-from kilonova.models.mini.space import unit
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.vectors import unit
 from training import audio_data, questions, sources
 
 __all__ = ["texts", "usual"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import threading
 from pathlib import Path
 
-__all__ = ["config", "data", "models", "private", "set_default_data"]
+__all__ = ["config", "cores", "data", "models", "private", "replace_file", "set_default_data"]
 
 _DEFAULT_DATA = "_KILONOVA_DATA"  # a variable, so that child processes have it, too
 
@@ -39,6 +41,36 @@ def set_default_data(folder: Path) -> None:
 def models() -> Path:
     """The directory of the models that ``kilonova pull`` brought."""
     return data() / "models"
+
+
+def cores() -> int:
+    """The processor cores that this process may use; all of the machine where its system does not say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def replace_file(path: Path, data: str | bytes, mode: int = 0o666, *, keep: bool = False) -> None:
+    """Write a file aside and put it into its place: whoever reads it finds the old one or the new one, whole.
+
+    Args:
+        path: of the file; its folder is there.
+        data: the new file, text as UTF-8.
+        mode: of a new file; the process's umask is taken off.
+        keep: leave the file that is there already; of several writers the first one counts.
+    """
+    aside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+        if keep:
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(aside)
+        else:
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def private(folder: Path) -> Path:

@@ -118,7 +118,7 @@ def _load(entry: EntryPoint, is_right: Callable[[object], TypeGuard[T]]) -> T:
     hint = f"Update it, or remove it: pip uninstall {_distribution(entry)[0]}"
     try:
         found = entry.load()
-    except Exception as error:  # code of strangers: whatever it raises must not break other plug-ins
+    except (Exception, SystemExit) as error:  # code of strangers: whatever it raises must not break other plug-ins
         raise Unavailable(f"{name} cannot be imported: {type(error).__name__}: {error}.", hint) from error
     if not is_right(found):
         raise Unavailable(f"{name} is not what that group holds: {entry.value}.", hint)
@@ -130,6 +130,6 @@ def _describe(entry: EntryPoint) -> Plugin:
     fault = ""
     try:
         entry.load()
-    except Exception as error:  # as above; a built-in's fault is an extra that is not installed
+    except (Exception, SystemExit) as error:  # as above; a built-in's fault is an extra that is not installed
         fault = f"{type(error).__name__}: {error}"
     return Plugin(entry.group, entry.name, distribution, version, _is_ours(entry), fault)

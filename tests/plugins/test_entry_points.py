@@ -49,6 +49,7 @@ def test_a_plugin_is_found_by_its_name(site: Path) -> None:
     [
         ("import a_module_that_nobody_has", "ModuleNotFoundError"),
         ("1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "SystemExit"),
         ("VALUE = 1", "is not what that group holds"),
         ("", "AttributeError"),
     ],

@@ -39,7 +39,8 @@ class StandIn(ABC):
                 try:
                     status, found = 200, server.answer(self.command, unquote(url.path), url.query, body)
                 except Refused as refused:
-                    status, found = refused.status, {"message": str(refused), "error": {"reason": str(refused)}}
+                    said = {"type": refused.code, "reason": str(refused)}
+                    status, found = refused.status, {"message": str(refused), "error": said}
                     headers["x-amzn-errortype"] = refused.code
                 data = json.dumps(found).encode()
                 self.send_response(status)

@@ -192,3 +192,11 @@ def test_a_collection_that_was_made_again_is_not_written_as_the_old_one(tmp_path
         assert store.count("笔记") == 0
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("store", ["qdrant-edge", "opensearch", "s3vectors", "faiss-flat"], indirect=True)
+def test_a_backend_says_itself_that_another_process_was_faster(store: VectorStore) -> None:
+    store.create(NOTES)
+    with pytest.raises(AlreadyExists):
+        store._create(NOTES)
+    assert store.count("笔记") == 0

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from kilonova._home import replace_file
+
 __all__ = ["alive", "end", "mark"]
 
 _STOP_SECONDS = 10.0
@@ -17,9 +19,7 @@ _STOP_SECONDS = 10.0
 
 def mark(path: Path, pid: int) -> None:
     """Note a process of ours."""
-    aside = path.with_name(f"{path.name}.new")
-    aside.write_text(json.dumps({"pid": pid, "started": _started(pid)}))
-    aside.replace(path)
+    replace_file(path, json.dumps({"pid": pid, "started": _started(pid)}))
 
 
 def alive(path: Path) -> int | None:

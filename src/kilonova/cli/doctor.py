@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from kilonova import __version__
+from kilonova import __version__, _home
 from kilonova.cli import options
 from kilonova.credentials import configured as identity
 from kilonova.errors import KilonovaError
@@ -61,8 +60,7 @@ def doctor(
 
 
 def _python() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    detail = f"Kilonova {__version__}, Python {platform.python_version()}, {platform.machine()}, {cores} cores"
+    detail = f"Kilonova {__version__}, Python {platform.python_version()}, {platform.machine()}, {_home.cores()} cores"
     return Finding(
         "this machine", sys.version_info >= (3, 11), detail, "" if sys.version_info >= (3, 11) else "Python 3.11"
     )

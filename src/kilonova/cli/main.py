@@ -27,6 +27,7 @@ from kilonova.cli import (
     jobs,
     models,
     options,
+    plugins,
     pull,
     search,
     serve,
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for function in (
     up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, copy.copy, models.models,
-    pull.pull, doctor.doctor,
+    pull.pull, doctor.doctor, plugins.plugins,
 ):  # fmt: skip
     app.command()(function)
 app.command("embed-many")(embed_many.embed_many)

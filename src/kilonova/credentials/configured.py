@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import secrets
@@ -69,14 +68,7 @@ def development() -> Credential:
             f'name = "development"\naccess_key_id = "AKIDKILONOVA{secrets.token_hex(4).upper()}"\n'
             f'secret_access_key = "{secrets.token_urlsafe(30)}"\napi_key = "kilonova-{secrets.token_urlsafe(30)}"\n'
         )
-        # Written aside and linked into place: two servers that start at once agree on one file.
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        with contextlib.suppress(FileExistsError):  # the other server's file is as good
-            os.link(aside, path)
-        aside.unlink()
+        _home.replace_file(path, text, 0o600, keep=True)  # two servers that start at once agree on one file
     return _read(path)[0]
 
 

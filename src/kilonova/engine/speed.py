@@ -69,9 +69,7 @@ def keep(model: str, speed: dict[str, float | str]) -> None:
     """Note what was measured; what was known of that model before is replaced."""
     path = _home.data() / "speeds.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({**kept(), model: speed}, ensure_ascii=False, indent=2), encoding="utf-8")
-    new.replace(path)
+    _home.replace_file(path, json.dumps({**kept(), model: speed}, ensure_ascii=False, indent=2))
 
 
 def _picture(random: np.random.Generator) -> bytes:

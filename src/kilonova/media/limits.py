@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kilonova import _home
 from kilonova.media.content import Modality
 
 __all__ = [
@@ -92,5 +93,5 @@ def decoders(cores: int, memory: int) -> tuple[int, int]:
 # Libraries alone take 0.4 GB of a decoding process's address space, film of 8K 1.5 GB.
 _LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 4 << 30
 #: Decoding processes at once, and what each may use: bytes of address space, seconds for one file.
-DECODERS, DECODE_MEMORY = decoders(len(os.sched_getaffinity(0)), _machine_memory())
+DECODERS, DECODE_MEMORY = decoders(_home.cores(), _machine_memory())
 DECODE_SECONDS = 30.0

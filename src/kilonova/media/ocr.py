@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any
 
 import numpy as np
+
+from kilonova import _home
 
 __all__ = ["PageReader"]
 
@@ -33,7 +34,7 @@ def _load() -> Any:
     from rapidocr import RapidOCR
 
     logging.getLogger("RapidOCR").setLevel(logging.ERROR)
-    threads = len(os.sched_getaffinity(0))
+    threads = _home.cores()
     return RapidOCR(
         params={
             "Global.log_level": "error",

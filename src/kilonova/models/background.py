@@ -14,6 +14,7 @@ import numpy as np
 
 from kilonova.media.content import Modality
 from kilonova.models.card import ModelCard
+from kilonova.vectors import unit
 
 __all__ = ["background"]
 
@@ -23,7 +24,7 @@ def background(card: ModelCard, dimension: int) -> dict[Modality, np.ndarray]:
     found = {}
     for name, vectors in _load(card.background).items():
         kept = vectors[:, :dimension].astype(np.float32)
-        found[Modality(name)] = kept / np.linalg.norm(kept, axis=1, keepdims=True)
+        found[Modality(name)] = unit(kept)
     return found
 
 

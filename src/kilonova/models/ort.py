@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import onnxruntime
+
+from kilonova import _home
 
 __all__ = ["open_session"]
 
@@ -19,7 +20,7 @@ def open_session(path: Path, threads: int | None = None, unpack: bool = False) -
         unpack: weights of 4 and 8 bits become float32 when the session is made.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or _home.cores()
     if unpack:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     # A thread that waits for its sister spins; where a decoder has the sister's core it would spin for long.

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kilonova.vectors import unit
+
 __all__ = ["diverse", "reciprocal_rank", "rocchio", "weighted"]
 
 _WORDS = 1.0  # recall@1 and @5 on the Debian FAQ in Chinese 0.522, 0.862, in English 0.535, 0.868; with 2.0 less
@@ -65,4 +67,4 @@ def rocchio(query: np.ndarray, good: Sequence[np.ndarray], bad: Sequence[np.ndar
         moved += 0.75 * np.mean(good, axis=0)
     if bad:
         moved -= 0.15 * np.mean(bad, axis=0)
-    return (moved / max(float(np.linalg.norm(moved)), 1e-12)).astype(np.float32)
+    return unit(moved)

@@ -15,6 +15,7 @@ from kilonova.media.content import Modality
 from kilonova.search.query import Hit
 from kilonova.segments.files import PLACE, Kind
 from kilonova.stores.base import Collection, Match, Metric
+from kilonova.vectors import unit
 
 __all__ = ["BACKGROUND_MODALITY", "ZScore", "background_of", "file_key", "group_by_file", "similarity"]
 
@@ -66,10 +67,7 @@ def background_of(kind: Kind | None, samples: Mapping[Kind | None, np.ndarray]) 
 
 def similarity(collection: Collection, one: np.ndarray, other: np.ndarray) -> float:
     """Cosine or dot product of two vectors, as the collection compares."""
-    found = float(one @ other)
-    if collection.metric is Metric.COSINE:
-        found /= max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)
-    return found
+    return float(unit(one) @ unit(other) if collection.metric is Metric.COSINE else one @ other)
 
 
 def file_key(hit: Hit) -> str:

@@ -27,6 +27,7 @@ from kilonova.segments.files import Kind
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.checks import check_query
 from kilonova.stores.filters.tree import all_of
+from kilonova.vectors import unit
 
 __all__ = ["Searcher", "purpose_of"]
 
@@ -104,7 +105,7 @@ class Searcher:
                 mixed += np.float32(weight) * embedding.vector
             if not np.linalg.norm(mixed) > 0:
                 raise InvalidInput("Positive and negative inputs cancel out.")
-            mixed /= np.linalg.norm(mixed)
+            mixed = unit(mixed)
         if query.relevant or query.irrelevant:
             judged = await asyncio.to_thread(self._vectors, collection.name, [*query.relevant, *query.irrelevant])
             mixed = rocchio(mixed, [judged[one] for one in query.relevant], [judged[one] for one in query.irrelevant])
@@ -132,7 +133,7 @@ class Searcher:
         order = list(scores)
         if query.diversity > 0:
             known = self._vectors(collection.name, order[: 5 * query.limit])
-            units = {name: one / max(float(np.linalg.norm(one)), 1e-12) for name, one in known.items()}
+            units = {name: unit(one) for name, one in known.items()}
             order = diverse({name: scores[name] for name in units}, units, depth, query.diversity)
         hits = []
         for name in order:

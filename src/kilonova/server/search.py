@@ -26,7 +26,8 @@ from kilonova.segments.files import Kind
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
 from kilonova.storage.objects import ObjectInfo
-from kilonova.storage.s3 import connect, explained, split_uri
+from kilonova.storage.s3 import call as call_s3
+from kilonova.storage.s3 import connect, split_uri
 from kilonova.stores.base import Collection, VectorStore
 from kilonova.stores.filters.tree import parse
 from kilonova.wire import search as wire
@@ -116,7 +117,7 @@ class Search:
             self._objects = await asyncio.to_thread(connect)
         bucket, key = split_uri(uri)
         part = {"Range": wanted} if wanted else {}
-        found = await asyncio.to_thread(explained, uri, self._objects.get_object, Bucket=bucket, Key=key, **part)
+        found = await asyncio.to_thread(call_s3, uri, self._objects.get_object, Bucket=bucket, Key=key, **part)
         headers |= {"Accept-Ranges": "bytes", "ETag": found["ETag"], "Content-Length": str(found["ContentLength"])}
         if "ContentRange" in found:
             headers["Content-Range"] = found["ContentRange"]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.parse import unquote_to_bytes
 
 from kilonova.errors import Gone, Unreadable
@@ -21,11 +20,6 @@ from kilonova.storage.s3 import connect
 __all__ = ["name_of", "open_file", "path_of", "read_file", "uri_of"]
 
 _SCHEME = "file://"
-
-
-@cache
-def _client() -> Any:
-    return connect()  # takes a fifth of a second, and only those who use S3 have credentials
 
 
 def uri_of(path: str | os.PathLike[str]) -> str:
@@ -68,7 +62,7 @@ def open_file(uri: str, info: ObjectInfo, owner: str | None = None) -> BinaryIO:
         Unreadable: it may not be read, or cannot be.
     """
     if uri.startswith("s3://"):
-        return cast(BinaryIO, ObjectFile(_client(), uri, info, owner))
+        return cast(BinaryIO, ObjectFile(connect(), uri, info, owner))
     try:
         return path_of(uri).open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:

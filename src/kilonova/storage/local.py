@@ -27,6 +27,7 @@ from kilonova import _home
 from kilonova._process import marks
 from kilonova.credentials.credential import Credential
 from kilonova.errors import InvalidInput, KilonovaError
+from kilonova.storage.s3 import connect
 
 __all__ = ["LocalS3", "check_buckets", "command", "endpoint", "free_port", "security"]
 
@@ -212,17 +213,7 @@ class LocalS3:
                 ) from error
 
     def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            aws_access_key_id=self._credential.access_key_id,
-            aws_secret_access_key=self._credential.secret_access_key,
-            region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
-        )
+        return connect(self.url, self._credential, patient=False)
 
     def _answers(self) -> bool:
         """Whether it answers, and has found the files in which objects lie."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kilonova.errors import Unavailable
-from kilonova.storage.s3 import explained, owned, split_prefix, split_uri
+from kilonova.storage.s3 import call, owned, split_prefix, split_uri
 
 __all__ = ["PART_BYTES", "ObjectFile", "ObjectInfo", "Target", "describe", "objects", "patiently"]
 
@@ -58,7 +58,7 @@ def describe(client: Any, uri: str, owner: str | None = None) -> ObjectInfo:
         Unavailable: S3 keeps failing.
     """
     bucket, key = split_uri(uri)
-    found = patiently(lambda: explained(uri, client.head_object, Bucket=bucket, Key=key, **owned(owner)))
+    found = patiently(lambda: call(uri, client.head_object, Bucket=bucket, Key=key, **owned(owner)))
     return ObjectInfo(int(found["ContentLength"]), str(found["ETag"]))
 
 
@@ -73,7 +73,7 @@ def objects(client: Any, uri: str) -> Iterator[tuple[str, ObjectInfo]]:
     going_on: dict[str, str] = {}
     while True:
         page = patiently(
-            lambda: explained(uri, client.list_objects_v2, Bucket=bucket, Prefix=prefix, **going_on)  # noqa: B023
+            lambda: call(uri, client.list_objects_v2, Bucket=bucket, Prefix=prefix, **going_on)  # noqa: B023
         )
         for found in page.get("Contents", ()):
             yield f"s3://{bucket}/{found['Key']}", ObjectInfo(int(found["Size"]), str(found["ETag"]))
@@ -165,7 +165,7 @@ class ObjectFile(io.RawIOBase):
                 data: bytes = body.read()
             return data
 
-        data: bytes = explained(self._uri, get)
+        data: bytes = call(self._uri, get)
         if len(data) != end + 1 - start:
             raise Unavailable(f"S3 gave {len(data):,} of {end + 1 - start:,} bytes of {self._uri}.", "Try again.")
         return data
@@ -211,7 +211,7 @@ class Target:
     def _call(self, name: str, work: Callable[..., Any], **arguments: Any) -> Any:
         uri = f"{self.uri}/{name}"
         bucket, key = split_uri(uri)
-        return patiently(lambda: explained(uri, work, Bucket=bucket, Key=key, **owned(self.owner), **arguments))
+        return patiently(lambda: call(uri, work, Bucket=bucket, Key=key, **owned(self.owner), **arguments))
 
     def _encryption(self) -> dict[str, str]:
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import lru_cache
 from typing import Any
 
+from kilonova.credentials.credential import Credential
 from kilonova.errors import Gone, InvalidInput, KilonovaError, Unavailable, Unreadable
 
-__all__ = ["S3Reader", "connect", "explained", "owned", "split_prefix", "split_uri"]
+__all__ = ["S3Reader", "call", "connect", "owned", "split_prefix", "split_uri"]
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -41,10 +45,6 @@ def _split(uri: str, form: str, key: bool) -> tuple[str, str]:
 class S3Reader:
     """Reads whole objects, bounded in size. boto3 is loaded with the first one."""
 
-    def __init__(self) -> None:
-        self._client: Any = None
-        self._starting = asyncio.Lock()
-
     async def read(
         self, uri: str, limit: int, owner: str | None = None, hold: Callable[[int], None] | None = None
     ) -> bytes:
@@ -61,17 +61,18 @@ class S3Reader:
             Unavailable: S3 cannot be reached or fails.
         """
         bucket, key = split_uri(uri)
-        async with self._starting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(connect)
-        found = await asyncio.to_thread(explained, uri, self._client.get_object, Bucket=bucket, Key=key, **owned(owner))
+
+        def get() -> Any:
+            return connect().get_object(Bucket=bucket, Key=key, **owned(owner))
+
+        found = await asyncio.to_thread(call, uri, get)
         with closing(found["Body"]) as body:
             size = found["ContentLength"]
             if size > limit:
                 raise InvalidInput(f"{uri} has {size:,} bytes; at most {limit:,} are taken.", "Send a smaller object.")
             if hold is not None:
                 hold(size)
-            data: bytes = await asyncio.to_thread(explained, uri, body.read)
+            data: bytes = await asyncio.to_thread(call, uri, body.read)
         return data
 
 
@@ -80,7 +81,7 @@ def owned(owner: str | None) -> dict[str, str]:
     return {"ExpectedBucketOwner": owner} if owner else {}
 
 
-def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
+def call(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
     """Call boto3; its many exceptions become ours.
 
     Raises:
@@ -106,36 +107,74 @@ def explained(uri: str, work: Callable[..., Any], **arguments: Any) -> Any:
         ) from error
 
 
-def connect() -> Any:
-    """A client of the S3 that the AWS variables and files name."""
+def connect(endpoint: str = "", credential: Credential | None = None, *, patient: bool = True) -> Any:
+    """The client of an S3, made once: it takes a fifth of a second, and any thread may use it.
+
+    Args:
+        endpoint: its URL; "" for the S3 that the AWS variables and files name.
+        credential: for it; None for that of the AWS variables and files.
+        patient: try again when it fails, and wait for slow answers.
+    """
+    with _making:
+        return _client(endpoint, credential, patient, _settings())
+
+
+_making = threading.Lock()
+
+
+def _settings() -> tuple[tuple[str, str], ...]:
+    """The variables that decide which S3 is meant and who asks; a client of others is another one."""
+    return tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+
+
+@lru_cache(8)
+def _client(endpoint: str, credential: Credential | None, patient: bool, settings: tuple[tuple[str, str], ...]) -> Any:
     import boto3
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=32
+        connect_timeout=5 if patient else 2,
+        read_timeout=30 if patient else 10,
+        retries={"mode": "standard", "max_attempts": 3} if patient else {"total_max_attempts": 1},
+        max_pool_connections=64,
     )
-    return boto3.session.Session().client("s3", config=config)
+    own = {"endpoint_url": endpoint, "region_name": "us-east-1"} if endpoint else {}
+    if credential is not None:
+        own |= {
+            "aws_access_key_id": credential.access_key_id,
+            "aws_secret_access_key": credential.secret_access_key,
+        }
+    return boto3.session.Session().client("s3", config=config, **own)
 
 
 _WRITES = frozenset({"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"})
+_GONE = (Gone, "{uri} does not exist.", "Check the key.")
+_DENIED = (Unreadable, "The server may not {action} {uri} ({code}).", "Give its credentials {permission} on it.")
+_CHANGED = (Unreadable, "{uri} was changed while it was being read.", "Start again when nobody writes to it.")
+_FAILED = (Unavailable, "S3 failed on {uri} ({code}).", "Try again.")
+#: What the codes of S3's errors become: the error, its message and what to do next.
+_TABLE: dict[str, tuple[type[KilonovaError], str, str]] = {
+    **dict.fromkeys(("NoSuchKey", "404", "NotFound"), _GONE),
+    "NoSuchBucket": (Unreadable, "The bucket of {uri} does not exist.", "Check its name and AWS_ENDPOINT_URL_S3."),
+    **dict.fromkeys(
+        ("AccessDenied", "403", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch"), _DENIED
+    ),
+    **dict.fromkeys(("PreconditionFailed", "412"), _CHANGED),
+    **dict.fromkeys(("SlowDown", "RequestTimeout"), _FAILED),
+}
 
 
 def _refusal(uri: str, error: Any) -> KilonovaError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    match code:
-        case "NoSuchKey" | "404" | "NotFound":
-            return Gone(f"{uri} does not exist.", "Check the key.")
-        case "NoSuchBucket":
-            return Unreadable(f"The bucket of {uri} does not exist.", "Check its name and AWS_ENDPOINT_URL_S3.")
-        case "AccessDenied" | "403" | "AllAccessDisabled" | "InvalidAccessKeyId" | "SignatureDoesNotMatch":
-            action = "write" if error.operation_name in _WRITES else "read"
-            return Unreadable(
-                f"The server may not {action} {uri} ({code}).",
-                f"Give its credentials s3:{'PutObject' if action == 'write' else 'GetObject'} on it.",
-            )
-        case "PreconditionFailed" | "412":
-            return Unreadable(f"{uri} was changed while it was being read.", "Start again when nobody writes to it.")
-    if status >= 500 or code in ("SlowDown", "RequestTimeout"):
-        return Unavailable(f"S3 failed on {uri} ({code}).", "Try again.")
-    return Unreadable(f"S3 refused {error.operation_name} on {uri}: {code}.")
+    otherwise = _FAILED if status >= 500 else (Unreadable, "S3 refused {operation} on {uri}: {code}.", "")
+    ours, message, hint = _TABLE.get(code, otherwise)
+    writes = error.operation_name in _WRITES
+    words = {
+        "uri": uri,
+        "code": code,
+        "operation": error.operation_name,
+        "action": "write" if writes else "read",
+        "permission": "s3:PutObject" if writes else "s3:GetObject",
+    }
+    return ours(message.format(**words), hint.format(**words))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from kilonova._home import replace_file
 from kilonova.errors import InvalidInput, KilonovaError, Unavailable
 from kilonova.stores.base import Collection, Point, VectorStore, missing, taken
 from kilonova.stores.owner import Owner
@@ -127,9 +128,7 @@ class FolderStore(VectorStore, Generic[_Opened]):
             self._take(collection, new=True)
             facts = {"format": _FORMAT, **collection.facts}
             del facts["name"]
-            aside = folder / f"{_FILE}.new"
-            aside.write_text(json.dumps(facts, indent=1) + "\n")
-            aside.rename(folder / _FILE)  # now there is a collection
+            replace_file(folder / _FILE, json.dumps(facts, indent=1) + "\n")  # now there is a collection
 
     def _drop(self, name: str) -> None:
         """See the contract. What cannot be opened is deleted like the rest."""

@@ -25,6 +25,7 @@ from types import MappingProxyType
 import numpy as np
 
 from kilonova.models.card import Purpose
+from kilonova.vectors import unit
 
 __all__ = [
     "DIMENSION",
@@ -69,12 +70,6 @@ _STORED_SHARE, _EMPTY = 0.7, 168
 _OWN_SHARES = (0.5, 0.7)
 # The weight of a page's looks beside its words, and of a film's sound beside its frames.
 _PAGE_LOOKS, _FILM_SOUND = np.float32(0.2), np.float32(0.73)
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length one; rows of zeros stay so."""
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 
 
 @dataclass(frozen=True)

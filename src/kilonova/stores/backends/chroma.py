@@ -10,7 +10,7 @@ BM25 outside its cloud, and ``lexical`` adds it up from them. Collections of our
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,19 +18,18 @@ from urllib.parse import urlsplit
 import chromadb
 import httpx
 import numpy as np
+from chromadb import errors
 from chromadb.config import Settings
-from chromadb.errors import ChromaError
-from chromadb.errors import NotFoundError as ChromaNotFound
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
-from kilonova.stores.backends.servers import ServerStore
+from kilonova.stores.backends.servers import Fault, ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.owner import Owner
 
-__all__ = ["Chroma", "opened"]
+__all__ = ["Chroma", "open_store"]
 
 _PAGE = 1_000
 _SPACES = {Metric.COSINE: "cosine", Metric.DOT: "ip", Metric.EUCLID: "l2"}
@@ -46,13 +45,21 @@ class Chroma(ServerStore):
         owner: of its folder, where there is one.
     """
 
+    table = (
+        Fault(errors.NotFoundError, NotFound, "Chroma: {}."),
+        Fault(errors.UniqueConstraintError, AlreadyExists, "Chroma: {}."),
+        Fault(errors.ChromaError, InvalidInput, "Chroma refused: {}."),
+        Fault(OSError, Unavailable, "Chroma cannot be reached: {}.", "Is its address right?"),
+        Fault(httpx.HTTPError, Unavailable, "Chroma cannot be reached: {}.", "Is its address right?"),
+    )
+
     def __init__(self, client: Any, owner: Owner | None = None) -> None:
         super().__init__()
         self._client, self._owner = client, owner
 
     def _create(self, collection: Collection) -> None:
         hnsw = {"space": _SPACES[collection.metric], "ef_search": _LOOK, "ef_construction": 128}
-        _said(
+        self.call(
             self._client.create_collection,
             _called(collection.name),
             metadata=collection.facts,
@@ -62,10 +69,10 @@ class Chroma(ServerStore):
 
     def _drop(self, name: str) -> None:
         self.forget(name)
-        _said(self._client.delete_collection, _called(name))
+        self.call(self._client.delete_collection, _called(name))
 
     def _collections(self) -> list[Collection]:
-        every = _said(self._client.list_collections)
+        every = self.call(self._client.list_collections)
         return [Collection.of(one.metadata or {}) for one in every if one.name.startswith("kilonova-")]
 
     def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
@@ -73,7 +80,7 @@ class Chroma(ServerStore):
         at, most = self._at(collection), self._client.get_max_batch_size()
         for first in range(0, len(points), most):
             some = points[first : first + most]
-            _said(
+            self.call(
                 at.upsert,
                 ids=[point.id for point in some],
                 embeddings=[point.vector for point in some],
@@ -84,14 +91,14 @@ class Chroma(ServerStore):
     def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
         at = self._at(collection)
         for first in range(0, len(ids), _PAGE):
-            _said(at.delete, ids=list(ids[first : first + _PAGE]))
+            self.call(at.delete, ids=list(ids[first : first + _PAGE]))
 
     def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         at, first = self._at(collection), 0
         include = ["metadatas", "embeddings"] if vectors else ["metadatas"]
         asked = _asked(where)
         while True:
-            found = _said(at.get, limit=_PAGE, offset=first, include=include, **asked)
+            found = self.call(at.get, limit=_PAGE, offset=first, include=include, **asked)
             yield from _points(found)
             if len(found["ids"]) < _PAGE:
                 return
@@ -102,12 +109,12 @@ class Chroma(ServerStore):
         found: list[Point] = []
         for first in range(0, len(ids), _PAGE):
             some = list(ids[first : first + _PAGE])
-            found += _points(_said(at.get, ids=some, include=["metadatas", "embeddings"]))
+            found += _points(self.call(at.get, ids=some, include=["metadatas", "embeddings"]))
         return found
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
         at = self._at(collection)
-        return int(_said(at.count)) if where is None else len(_said(at.get, include=[], **_asked(where))["ids"])
+        return int(self.call(at.count)) if where is None else len(self.call(at.get, include=[], **_asked(where))["ids"])
 
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
@@ -115,7 +122,7 @@ class Chroma(ServerStore):
         if exact:  # Chroma itself always asks its graph
             return self.compared(collection, vector, k, where)
         include = ["metadatas", "distances"]
-        found = _said(
+        found = self.call(
             self._at(collection).query, query_embeddings=[vector], n_results=k, include=include, **_asked(where)
         )
         hits = zip(found["ids"][0], found["metadatas"][0], found["distances"][0], strict=True)
@@ -123,15 +130,15 @@ class Chroma(ServerStore):
 
     def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
         at = self._at(collection)
-        total = int(_said(at.count))
+        total = int(self.call(at.count))
         weights = lexical.query_weights(text)
         rarities: dict[int, float] = {}
         candidates: dict[str, dict[str, Any]] = {}
         for term in lexical.asked(text):
             spoken = {"where_document": {"$contains": f" {term} "}}
-            having = _said(at.get, include=["metadatas"], **spoken)
+            having = self.call(at.get, include=["metadatas"], **spoken)
             rarities[lexical.key(term)] = lexical.rarity(len(having["ids"]), total)
-            passed = having if where is None else _said(at.get, include=["metadatas"], **spoken, **_asked(where))
+            passed = having if where is None else self.call(at.get, include=["metadatas"], **spoken, **_asked(where))
             candidates |= zip(passed["ids"], passed["metadatas"], strict=True)
         scores = {}
         for one, metadata in candidates.items():
@@ -146,10 +153,10 @@ class Chroma(ServerStore):
             self._owner.close()
 
     def _at(self, collection: Collection) -> Any:
-        return _said(self._client.get_collection, _called(collection.name), embedding_function=None)
+        return self.call(self._client.get_collection, _called(collection.name), embedding_function=None)
 
 
-def opened(where: str) -> Chroma:
+def open_store(where: str) -> Chroma:
     """The store in a folder or at a URL, see ``stores.registry``."""
     settings = Settings(anonymized_telemetry=False)
     if where.startswith(("http://", "https://")):
@@ -168,18 +175,6 @@ def opened(where: str) -> Chroma:
     except BaseException:
         owner.close()
         raise
-
-
-def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-    """Call Chroma; its exceptions become ours."""
-    try:
-        return work(*arguments, **more)
-    except ChromaNotFound as error:
-        raise NotFound(f"Chroma: {error}.") from None
-    except ChromaError as error:
-        raise InvalidInput(f"Chroma refused: {error}.") from None
-    except (OSError, httpx.HTTPError) as error:
-        raise Unavailable(f"Chroma cannot be reached: {error}.", "Is its address right?") from None
 
 
 def _called(name: str) -> str:

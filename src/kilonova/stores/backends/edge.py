@@ -25,7 +25,7 @@ from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
 
-__all__ = ["QdrantEdge", "opened"]
+__all__ = ["QdrantEdge", "open_store"]
 
 _PAGE = 1_000
 _DISTANCES = {
@@ -185,7 +185,7 @@ class QdrantEdge(FolderStore[_Open]):
             return shard.query(request)
 
 
-def opened(where: str) -> QdrantEdge:
+def open_store(where: str) -> QdrantEdge:
     """The store in a folder, see ``stores.registry``."""
     return QdrantEdge(Path(where).expanduser())
 

@@ -23,14 +23,16 @@ from typing import Any
 import faiss
 import numpy as np
 
+from kilonova._home import replace_file
 from kilonova.errors import InvalidInput
 from kilonova.stores import lexical
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters import sql
 from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
+from kilonova.vectors import unit
 
-__all__ = ["Faiss", "Kind", "opened"]
+__all__ = ["Faiss", "Kind", "open_store"]
 
 _log = logging.getLogger("kilonova.stores")
 
@@ -132,7 +134,7 @@ class Faiss(FolderStore[_Open]):
     def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         with self.using(collection) as found:
             self.check_space(points=points)
-            vectors = np.stack([_unit(collection, point.vector) for point in points])
+            vectors = np.stack([_kept(collection, point.vector) for point in points])
             with found.lock:
                 with found.database as database:
                     _forget(database, [point.id for point in points])
@@ -177,7 +179,7 @@ class Faiss(FolderStore[_Open]):
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
         with self.using(collection) as found:
-            query = _unit(collection, vector)[None]
+            query = _kept(collection, vector)[None]
             euclid = collection.metric is Metric.EUCLID
             with found.lock:
                 mask = found.mask(where)
@@ -223,14 +225,12 @@ class Faiss(FolderStore[_Open]):
             (found.folder / "built.json").unlink(missing_ok=True)  # what is half written is not read
             faiss.write_index(index, str(found.folder / "built.faiss"))
             np.save(found.folder / "built.npy", numbers)
-            aside = found.folder / "built.json.new"
-            aside.write_text(json.dumps({"last": int(numbers[-1])}))
-            aside.rename(found.folder / "built.json")
+            replace_file(found.folder / "built.json", json.dumps({"last": int(numbers[-1])}))
             found.built, found.tail, found.numbers = index, found.flat(), numbers
             found.masks.clear()
 
 
-def opened(where: str) -> Faiss:
+def open_store(where: str) -> Faiss:
     """The store in a folder, see ``stores.registry``; ``?index=`` names a kind."""
     folder, _, kind = where.partition("?index=")
     if kind and kind not in list(Kind):
@@ -269,9 +269,8 @@ def _near(index: Any, query: np.ndarray, k: int, mask: np.ndarray, exact: bool, 
     return [(float(value), first + int(place)) for value, place in zip(values[0], places[0], strict=True) if place >= 0]
 
 
-def _unit(collection: Collection, vector: np.ndarray) -> np.ndarray:
-    vector = np.ascontiguousarray(vector, np.float32)
-    return vector / max(float(np.linalg.norm(vector)), 1e-12) if collection.metric is Metric.COSINE else vector
+def _kept(collection: Collection, vector: np.ndarray) -> np.ndarray:
+    return unit(vector) if collection.metric is Metric.COSINE else vector
 
 
 def _forget(database: sqlite3.Connection, ids: Sequence[str]) -> None:

@@ -11,23 +11,21 @@ How OpenSearch scores neighbours: docs.opensearch.org/latest/vector-search/speci
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from opensearchpy import OpenSearch, helpers
-from opensearchpy.exceptions import ConnectionError as NoConnection
-from opensearchpy.exceptions import NotFoundError, OpenSearchException, TransportError
+from opensearchpy import OpenSearch, exceptions, helpers
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends.qdrant_data import uuid_of
-from kilonova.stores.backends.servers import ServerStore
+from kilonova.stores.backends.servers import Fault, ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter
 
-__all__ = ["Opensearch", "opened"]
+__all__ = ["Opensearch", "open_store"]
 
 _PAGE, _SECONDS = 1_000, 120
 _MOST_BYTES = 50 << 20  # of a bulk request; servers take 100 MB
@@ -45,22 +43,37 @@ class Opensearch(ServerStore):
         client: of OpenSearch.
     """
 
+    table = (
+        Fault(exceptions.ConnectionError, Unavailable, "OpenSearch cannot be reached: {}.", "Is its URL right?"),
+        Fault(exceptions.NotFoundError, NotFound, "OpenSearch has it no more: {}."),
+        Fault(
+            exceptions.RequestError, AlreadyExists, "OpenSearch: {}.",
+            when=lambda error: error.error == "resource_already_exists_exception",
+        ),
+        Fault(
+            exceptions.TransportError, Unavailable, "OpenSearch failed: {}.", "Try again.",
+            when=lambda error: isinstance(error.status_code, int) and error.status_code >= 500,
+        ),
+        Fault(exceptions.TransportError, InvalidInput, "OpenSearch refused: {}."),
+        Fault(exceptions.OpenSearchException, Unavailable, "OpenSearch failed: {}."),
+    )  # fmt: skip
+
     def __init__(self, client: OpenSearch) -> None:
         super().__init__()
         self._client = client
 
     def _has(self, name: str) -> bool:
-        return bool(_said(self._client.indices.exists, index=_called(name)))
+        return bool(self.call(self._client.indices.exists, index=_called(name)))
 
     def _create(self, collection: Collection) -> None:
-        _said(self._client.indices.create, index=_called(collection.name), body=_index(collection))
+        self.call(self._client.indices.create, index=_called(collection.name), body=_index(collection))
 
     def _drop(self, name: str) -> None:
         self.forget(name)
-        _said(self._client.indices.delete, index=_called(name))
+        self.call(self._client.indices.delete, index=_called(name))
 
     def _collections(self) -> list[Collection]:
-        found = _said(self._client.indices.get_mapping, index=f"{_PREFIX}*")
+        found = self.call(self._client.indices.get_mapping, index=f"{_PREFIX}*")
         every = [one["mappings"].get("_meta", {}).get("kilonova") for one in found.values()]
         return [Collection.of(one) for one in every if one]
 
@@ -84,7 +97,7 @@ class Opensearch(ServerStore):
         found = helpers.scan(self._client, query=body, index=_called(collection.name), size=_PAGE)
         while True:
             try:
-                hit = _said(next, found)
+                hit = self.call(next, found)
             except StopIteration:
                 return
             yield _point(hit["_source"])
@@ -93,12 +106,14 @@ class Opensearch(ServerStore):
         points: list[Point] = []
         for first in range(0, len(ids), _PAGE):
             some = {"ids": [uuid_of(one) for one in ids[first : first + _PAGE]]}
-            found = _said(self._client.mget, body=some, index=_called(collection.name))["docs"]
+            found = self.call(self._client.mget, body=some, index=_called(collection.name))["docs"]
             points += [_point(one["_source"]) for one in found if one["found"]]
         return points
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
-        return int(_said(self._client.count, index=_called(collection.name), body={"query": _filter(where)})["count"])
+        return int(
+            self.call(self._client.count, index=_called(collection.name), body={"query": _filter(where)})["count"]
+        )
 
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
@@ -130,38 +145,22 @@ class Opensearch(ServerStore):
 
     def _search(self, name: str, query: dict[str, Any], k: int) -> list[dict[str, Any]]:
         body = {"size": k, "query": query, "_source": _OWN}
-        found: list[dict[str, Any]] = _said(self._client.search, index=_called(name), body=body)["hits"]["hits"]
+        found: list[dict[str, Any]] = self.call(self._client.search, index=_called(name), body=body)["hits"]["hits"]
         return found
 
     def _bulk(self, name: str, lines: Sequence[str]) -> None:
         if not lines:
             return
-        answer = _said(self._client.bulk, body="\n".join(lines) + "\n", index=_called(name), refresh="true")
+        answer = self.call(self._client.bulk, body="\n".join(lines) + "\n", index=_called(name), refresh="true")
         for one in answer["items"] if answer["errors"] else ():
             ((_, said),) = one.items()
             if "error" in said:
                 raise InvalidInput(f"OpenSearch refused a point: {said['error'].get('reason', said['error'])}.")
 
 
-def opened(where: str) -> Opensearch:
+def open_store(where: str) -> Opensearch:
     """The cluster at a URL, see ``stores.registry``; user and password may stand in it."""
     return Opensearch(OpenSearch(hosts=[where], timeout=_SECONDS))
-
-
-def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-    """Call the client; its exceptions become ours."""
-    try:
-        return work(*arguments, **more)
-    except NoConnection as error:
-        raise Unavailable(f"OpenSearch cannot be reached: {error}.", "Is its URL right?") from None
-    except NotFoundError as error:
-        raise NotFound(f"OpenSearch has it no more: {error}.") from None
-    except TransportError as error:
-        if isinstance(error.status_code, int) and error.status_code >= 500:
-            raise Unavailable(f"OpenSearch failed: {error}.", "Try again.") from None
-        raise InvalidInput(f"OpenSearch refused: {error}.") from None
-    except OpenSearchException as error:
-        raise Unavailable(f"OpenSearch failed: {error}.") from None
 
 
 def _called(name: str) -> str:

@@ -7,21 +7,21 @@ left alone. The key of a server that wants one is taken from ``QDRANT_API_KEY``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
 from kilonova.stores.backends import qdrant_data as data
-from kilonova.stores.backends.servers import ServerStore
+from kilonova.stores.backends.servers import Fault, ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters.tree import Filter
 
-__all__ = ["QdrantServer", "opened"]
+__all__ = ["QdrantServer", "open_store"]
 
 _PAGE, _SECONDS = 1_000, 120
 _FACTS = "kilonova"
@@ -56,15 +56,28 @@ class QdrantServer(ServerStore):
         client: of Qdrant, connected.
     """
 
+    table = (
+        Fault(ResponseHandlingException, Unavailable, "Qdrant cannot be reached: {}.", "Is its URL right?"),
+        Fault(
+            UnexpectedResponse, NotFound, "Qdrant has it no more: {}.", when=lambda error: error.status_code == 404
+        ),
+        Fault(UnexpectedResponse, AlreadyExists, "Qdrant: {}.", when=lambda error: error.status_code == 409),
+        Fault(
+            UnexpectedResponse, Unavailable, "Qdrant failed: {}.", "Try again.",
+            when=lambda error: (error.status_code or 0) >= 500,
+        ),
+        Fault(UnexpectedResponse, InvalidInput, "Qdrant refused: {}.", "QDRANT_API_KEY holds its key."),
+    )  # fmt: skip
+
     def __init__(self, client: QdrantClient) -> None:
         super().__init__()
         self._client = client
 
     def _has(self, name: str) -> bool:
-        return bool(_said(self._client.collection_exists, name))  # somebody else's, too
+        return bool(self.call(self._client.collection_exists, name))  # somebody else's, too
 
     def _create(self, collection: Collection) -> None:
-        _said(
+        self.call(
             self._client.create_collection,
             collection.name,
             vectors_config={
@@ -74,30 +87,30 @@ class QdrantServer(ServerStore):
             metadata={_FACTS: collection.facts},
         )
         keyword = models.PayloadSchemaType.KEYWORD
-        _said(self._client.create_payload_index, collection.name, data.INDEXED, keyword, wait=True)
+        self.call(self._client.create_payload_index, collection.name, data.INDEXED, keyword, wait=True)
 
     def _drop(self, name: str) -> None:
         self.forget(name)
-        _said(self._client.delete_collection, name)
+        self.call(self._client.delete_collection, name)
 
     def _collections(self) -> list[Collection]:
         found = []
-        for one in _said(self._client.get_collections).collections:
-            facts = (_said(self._client.get_collection, one.name).config.metadata or {}).get(_FACTS)
+        for one in self.call(self._client.get_collections).collections:
+            facts = (self.call(self._client.get_collection, one.name).config.metadata or {}).get(_FACTS)
             if facts:
                 found.append(Collection.of(facts))
         return found
 
     def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
-        _said(self._client.upsert, collection.name, [_point(one) for one in points], wait=True)
+        self.call(self._client.upsert, collection.name, [_point(one) for one in points], wait=True)
 
     def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
-        _said(self._client.delete, collection.name, [data.uuid_of(one) for one in ids], wait=True)
+        self.call(self._client.delete, collection.name, [data.uuid_of(one) for one in ids], wait=True)
 
     def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         offset = None
         while True:
-            records, offset = _said(
+            records, offset = self.call(
                 self._client.scroll,
                 collection.name,
                 scroll_filter=data.translated(where, _TERMS),
@@ -113,11 +126,11 @@ class QdrantServer(ServerStore):
         found: list[Point] = []
         for first in range(0, len(ids), _PAGE):
             some = [data.uuid_of(one) for one in ids[first : first + _PAGE]]
-            found += map(_back, _said(self._client.retrieve, collection.name, some, with_vectors=["dense"]))
+            found += map(_back, self.call(self._client.retrieve, collection.name, some, with_vectors=["dense"]))
         return found
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
-        return int(_said(self._client.count, collection.name, data.translated(where, _TERMS), exact=True).count)
+        return int(self.call(self._client.count, collection.name, data.translated(where, _TERMS), exact=True).count)
 
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
@@ -145,27 +158,13 @@ class QdrantServer(ServerStore):
         far: bool = False,
     ) -> list[Match]:
         asked = {"using": using, "limit": k, "query_filter": data.translated(where, _TERMS), "search_params": params}
-        found = _said(self._client.query_points, name, query, **asked)
+        found = self.call(self._client.query_points, name, query, **asked)
         return [data.match(one.payload, one.score, far) for one in found.points]
 
 
-def opened(where: str) -> QdrantServer:
+def open_store(where: str) -> QdrantServer:
     """The server at a URL, see ``stores.registry``."""
     return QdrantServer(QdrantClient(url=where, api_key=os.environ.get("QDRANT_API_KEY"), timeout=_SECONDS))
-
-
-def _said(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-    """Call the client; its exceptions become ours."""
-    try:
-        return work(*arguments, **more)
-    except ResponseHandlingException as error:
-        raise Unavailable(f"Qdrant cannot be reached: {error}.", "Is its URL right?") from None
-    except UnexpectedResponse as error:
-        if error.status_code == 404:
-            raise NotFound(f"Qdrant has it no more: {error}.") from None
-        if error.status_code is not None and error.status_code >= 500:
-            raise Unavailable(f"Qdrant failed: {error}.", "Try again.") from None
-        raise InvalidInput(f"Qdrant refused: {error}.", "QDRANT_API_KEY holds its key.") from None
 
 
 def _point(point: Point) -> models.PointStruct:

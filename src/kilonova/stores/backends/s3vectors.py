@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -21,20 +22,28 @@ import botocore.exceptions
 import numpy as np
 from botocore.config import Config
 
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores import lexical
-from kilonova.stores.backends.servers import ServerStore
+from kilonova.stores.backends.servers import Fault, ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point
 from kilonova.stores.filters import flat
 from kilonova.stores.filters.tree import Filter, matches
 
-__all__ = ["S3Vectors", "opened"]
+__all__ = ["S3Vectors", "open_store"]
 
 _PREFIX, _TAG = "kilonova-", "kilonova:"
 _METRICS = {Metric.COSINE: "cosine", Metric.EUCLID: "euclidean"}
 _PUT, _GET, _LIST, _FOUND = 500, 100, 1_000, 100  # the service takes and gives so many at once
 _ASKED = 100  # terms of a query: its text has 1,024 characters at most
 _OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
+
+_GONE, _TAKEN = ("NotFoundException",), ("ConflictException",)
+_FAILED = ("ServiceUnavailableException", "TooManyRequestsException", "InternalServerException")
+_UNREACHABLE = "S3 Vectors cannot be reached: {}."
+
+
+def _has_code(codes: Sequence[str]) -> Callable[[Any], bool]:
+    return lambda error: error.response["Error"]["Code"] in codes
 
 
 class S3Vectors(ServerStore):
@@ -46,19 +55,24 @@ class S3Vectors(ServerStore):
     """
 
     metrics = frozenset(_METRICS)
+    table = (
+        Fault(botocore.exceptions.ClientError, NotFound, "S3 Vectors has it no more: {}.", when=_has_code(_GONE)),
+        Fault(botocore.exceptions.ClientError, AlreadyExists, "S3 Vectors: {}.", when=_has_code(_TAKEN)),
+        Fault(botocore.exceptions.ClientError, Unavailable, "S3 Vectors failed: {}.", "Try again.", _has_code(_FAILED)),
+        Fault(botocore.exceptions.ClientError, InvalidInput, "S3 Vectors refused: {}."),
+        Fault(botocore.exceptions.BotoCoreError, Unavailable, _UNREACHABLE, "Check the AWS variables."),
+        Fault(OSError, Unavailable, _UNREACHABLE, "Check the AWS variables."),
+    )
 
     def __init__(self, client: Any, bucket: str) -> None:
         super().__init__()
         self._client, self._bucket = client, bucket
 
     def _create(self, collection: Collection) -> None:
-        try:
-            self._say("create_vector_bucket", vectorBucketName=self._bucket)
-        except InvalidInput as error:
-            if "ConflictException" not in str(error):  # it is there already
-                raise
-        self._say(
-            "create_index",
+        with suppress(AlreadyExists):
+            self.call(self._client.create_vector_bucket, vectorBucketName=self._bucket)
+        self.call(
+            self._client.create_index,
             **self._at(collection.name),
             dataType="float32",
             dimension=collection.dimension,
@@ -69,20 +83,22 @@ class S3Vectors(ServerStore):
             },
             tags={f"{_TAG}{name}": str(value) for name, value in collection.facts.items()},
         )
-        self._say("update_index_mode", **self._at(collection.name), indexMode="ENHANCED")
+        self.call(self._client.update_index_mode, **self._at(collection.name), indexMode="ENHANCED")
 
     def _drop(self, name: str) -> None:
         self.forget(name)
-        self._say("delete_index", **self._at(name))
+        self.call(self._client.delete_index, **self._at(name))
 
     def _collections(self) -> list[Collection]:
         try:
-            indexes = list(self._listed("list_indexes", "indexes", vectorBucketName=self._bucket, prefix=_PREFIX))
+            indexes = list(
+                self._pages(self._client.list_indexes, "indexes", vectorBucketName=self._bucket, prefix=_PREFIX)
+            )
         except NotFound:
             return []  # no bucket yet
         found = []
         for index in indexes:
-            tags = self._say("list_tags_for_resource", resourceArn=index["indexArn"])["tags"]
+            tags = self.call(self._client.list_tags_for_resource, resourceArn=index["indexArn"])["tags"]
             facts = {name.removeprefix(_TAG): value for name, value in tags.items() if name.startswith(_TAG)}
             if facts:
                 found.append(Collection.of(facts))
@@ -91,16 +107,16 @@ class S3Vectors(ServerStore):
     def _upsert(self, collection: Collection, points: Sequence[Point]) -> None:
         for first in range(0, len(points), _PUT):
             vectors = [_vector(point) for point in points[first : first + _PUT]]
-            self._say("put_vectors", **self._at(collection.name), vectors=vectors)
+            self.call(self._client.put_vectors, **self._at(collection.name), vectors=vectors)
 
     def _delete(self, collection: Collection, ids: Sequence[str]) -> None:
         keys = [_key(one) for one in ids]
         for first in range(0, len(keys), _PUT):
-            self._say("delete_vectors", **self._at(collection.name), keys=keys[first : first + _PUT])
+            self.call(self._client.delete_vectors, **self._at(collection.name), keys=keys[first : first + _PUT])
 
     def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         asked = {**self._at(collection.name), "returnData": vectors, "returnMetadata": True, "maxResults": _LIST}
-        for one in self._listed("list_vectors", "vectors", **asked):
+        for one in self._pages(self._client.list_vectors, "vectors", **asked):
             point = _point(one)
             if where is None or matches(where, point.payload):
                 yield point
@@ -109,8 +125,8 @@ class S3Vectors(ServerStore):
         points: list[Point] = []
         for first in range(0, len(ids), _GET):
             keys = [_key(one) for one in ids[first : first + _GET]]
-            found = self._say(
-                "get_vectors", **self._at(collection.name), keys=keys, returnData=True, returnMetadata=True
+            found = self.call(
+                self._client.get_vectors, **self._at(collection.name), keys=keys, returnData=True, returnMetadata=True
             )
             points += map(_point, found["vectors"])
         return points
@@ -118,7 +134,9 @@ class S3Vectors(ServerStore):
     def _count(self, collection: Collection, where: Filter | None) -> int:
         if where is not None:
             return sum(1 for _ in self._scroll(collection, where, vectors=False))
-        return sum(1 for _ in self._listed("list_vectors", "vectors", **self._at(collection.name), maxResults=_LIST))
+        return sum(
+            1 for _ in self._pages(self._client.list_vectors, "vectors", **self._at(collection.name), maxResults=_LIST)
+        )
 
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
@@ -148,32 +166,18 @@ class S3Vectors(ServerStore):
         if where is not None:
             query["filter"] = flat.translated(where, _TERMS)
         asked = {**self._at(name), **query, "topK": min(k, _FOUND), "returnMetadata": True}
-        return list(islice(self._listed("query_vectors", "vectors", **asked), k))
+        return list(islice(self._pages(self._client.query_vectors, "vectors", **asked), k))
 
-    def _listed(self, operation: str, field: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    def _pages(self, operation: Callable[..., Any], field: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         while True:
-            found = self._say(operation, **arguments)
+            found = self.call(operation, **arguments)
             yield from found[field]
             if not found.get("nextToken"):
                 return
             arguments["nextToken"] = found["nextToken"]
 
-    def _say(self, operation: str, **arguments: Any) -> Any:
-        """Call boto3; its exceptions become ours."""
-        try:
-            return getattr(self._client, operation)(**arguments)
-        except botocore.exceptions.ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "NotFoundException":
-                raise NotFound(f"S3 Vectors has it no more: {error}.") from None
-            if code in ("ServiceUnavailableException", "TooManyRequestsException", "InternalServerException"):
-                raise Unavailable(f"S3 Vectors failed: {error}.", "Try again.") from None
-            raise InvalidInput(f"S3 Vectors refused: {error}.") from None
-        except (botocore.exceptions.BotoCoreError, OSError) as error:
-            raise Unavailable(f"S3 Vectors cannot be reached: {error}.", "Check the AWS variables.") from None
 
-
-def opened(where: str) -> S3Vectors:
+def open_store(where: str) -> S3Vectors:
     """The store in a vector bucket, see ``stores.registry``."""
     config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
     return S3Vectors(boto3.session.Session().client("s3vectors", config=config), where)
