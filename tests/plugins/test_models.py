@@ -14,6 +14,7 @@ from kilonova.errors import InvalidInput, NotFound, Unavailable
 from kilonova.models import cards, registry
 from kilonova.models.family import ModelFamily
 from kilonova.plugins import GROUPS, resolve
+from kilonova.search import rerank
 from tests.plugins.distributions import install
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,8 @@ def test_the_tables_in_code_are_those_of_the_distribution() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
     assert list(groups[registry.GROUP].items()) == list(registry.BUILT_IN.items())
     assert registry.GROUP in GROUPS
+    assert groups[rerank.GROUP] == rerank.BUILT_IN
+    assert rerank.GROUP in GROUPS
     for where in registry.BUILT_IN.values():
         assert isinstance(resolve(where), ModelFamily)
 

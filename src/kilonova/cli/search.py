@@ -66,7 +66,7 @@ def search(
     """
     from kilonova.search import local
     from kilonova.search.query import UNLIKE, Fusion, Mode, Query
-    from kilonova.search.rerank import CrossEncoder
+    from kilonova.search.rerank import open_reranker
     from kilonova.stores.filters.tree import parse
 
     if mode not in list(Mode):
@@ -95,7 +95,7 @@ def search(
         bad=bad or (),
         exact=exact,
     )
-    reranker = CrossEncoder(rerank) if rerank else None
+    reranker = open_reranker(rerank) if rerank else None
     with local.store(data, store) as opened:
         hits = asyncio.run(local.search(opened, opened.find(collection), query, reranker))
         if as_json:
