@@ -27,7 +27,7 @@ from kilonova.search.copy import copy_collection
 from kilonova.search.ingest import ingest
 from kilonova.search.query import UNLIKE, Fusion, Hit, Mode, Query, kind_filter
 from kilonova.search.ranking import file_key
-from kilonova.search.rerank import CrossEncoder, Reranker
+from kilonova.search.rerank import Reranker, open_reranker
 from kilonova.search.searcher import Searcher
 from kilonova.segments.facts import keepable
 from kilonova.segments.files import Kind
@@ -389,7 +389,7 @@ class Index:
         if not name:
             return None
         if name not in self._rerankers:
-            self._rerankers[name] = CrossEncoder(name)
+            self._rerankers[name] = open_reranker(name)
         return self._rerankers[name]
 
 

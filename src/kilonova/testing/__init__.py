@@ -1,0 +1,25 @@
+"""For the tests of others: suites that a plug-in must pass, a real server of the fake model, and pytest fixtures.
+
+The fixtures are there wherever Kilonova and pytest are installed, see ``kilonova.testing.plugin``. Needs pytest, which
+Kilonova does not install.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kilonova.testing.models import ModelSuite
+    from kilonova.testing.server import KilonovaServer
+
+__all__ = ["KilonovaServer", "ModelSuite"]
+
+# pytest loads this package at every start, so nothing is imported before it is used.
+_WHERE = {"KilonovaServer": "kilonova.testing.server", "ModelSuite": "kilonova.testing.models"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
