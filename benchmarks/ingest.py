@@ -24,8 +24,8 @@ from kilonova.engine.patience import embed_patiently
 from kilonova.media.content import Encoded, Modality
 from kilonova.models.card import Purpose
 from kilonova.search.ingest import ingest
-from kilonova.search.items import Settings
 from kilonova.segments.listing import look
+from kilonova.segments.segment import Plan
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection
 
@@ -60,7 +60,7 @@ async def indexing(engine: Engine, folder: Path, store: QdrantEdge) -> float:
     made = Collection("bench", engine.card.id, _DIMENSION)
     store.create(made)
     begin = time.perf_counter()
-    tally = await ingest(store, made, engine, look([str(folder)]), settings=Settings())
+    tally = await ingest(store, made, engine, look([str(folder)]), plan=Plan())
     assert not tally.failed
     return time.perf_counter() - begin
 

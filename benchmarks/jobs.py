@@ -24,7 +24,8 @@ import psutil  # type: ignore[import-untyped]
 from PIL import Image
 
 from kilonova import _home
-from kilonova.media.text import decoded, segments
+from kilonova.media.text import decoded
+from kilonova.segments.text import cut_text
 from tests.servers import S3, Kilonova, start_segmented
 
 WIDE, HIGH, RATE, SOUND = 1280, 720, 25, 48_000
@@ -78,7 +79,9 @@ class Usage:
                 except psutil.NoSuchProcess:
                     continue
             self.peak = max(self.peak, sum(sizes.values()))
-            self.reader = max(self.reader, *(size for name, size in sizes.items() if "jobs.reader" in name), 0)
+            self.reader = max(
+                self.reader, *(size for name, size in sizes.items() if "segments.media_worker" in name), 0
+            )
 
 
 def make_film(path: Path, seconds: float, grain: float) -> None:
@@ -184,7 +187,7 @@ def text(options: argparse.Namespace) -> None:
     for longest in (800, 32_000):
         begin = time.perf_counter()
         chunks = (data[first : first + (1 << 20)] for first in range(0, len(data), 1 << 20))
-        count = sum(1 for _ in segments(decoded(chunks, "10 MB"), longest))
+        count = sum(1 for _ in cut_text(decoded(chunks, "10 MB"), longest))
         print(f"text: 10 MB into {count:,} segments of {longest:,}: {time.perf_counter() - begin:.2f} s")
 
 

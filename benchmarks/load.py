@@ -46,7 +46,7 @@ def _requests(count: int, seed: int) -> list[tuple[str, dict[str, object]]]:
         if kind == "text":
             return single(text={"truncationMode": "END", "value": f"第 {number} 座灯塔 lighthouse " * 3})
         if kind == "search":
-            return "/v1/search", {"collection": "load", "text": f"灯塔 {number}", "k": 10}
+            return "/v1/search", {"collection": "load", "text": f"灯塔 {number}", "limit": 10}
         return single(text={"value": ""})
 
     return [one(number) for number in range(count)]

@@ -29,12 +29,12 @@ from kilonova.evaluation.metrics import Scores, score
 from kilonova.evaluation.run import Source, evaluate
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text
 from kilonova.media.document import pages
-from kilonova.media.segments import Segmenter
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.segments.timeline import Segmenter
 from kilonova.vectors import unit
 from training import audio_data, own_sound, questions, sound_classes, sources
 
@@ -274,17 +274,17 @@ def films(options: argparse.Namespace) -> list[Line]:
         out.mux(stream.encode(None))
     model, index, found = registry.load("kilonova-mini"), 0, []
     segmenter = Segmenter(file, Modality.VIDEO, 5.0, model.card.frame_rate, model.card.sample_rate)
-    while (piece := segmenter.piece(index)) is not None:
-        found.append(piece)
+    while (segment := segmenter.segment(index)) is not None:
+        found.append(segment)
         index += 1
     begin = time.perf_counter()
-    vectors = embed(model, [piece.film for piece in found if piece.film is not None], Purpose.GENERIC_INDEX)
+    vectors = embed(model, [segment.video for segment in found if segment.video is not None], Purpose.GENERIC_INDEX)
     lines: list[Line] = [
         {"set": "seconds of film/s in the model", "value": 5 * len(found) / (time.perf_counter() - begin)}
     ]
     ends = np.cumsum(counts) / rate
     relevant = [
-        [piece.index for piece in found if min(piece.end, end) - max(piece.start, end - count / rate) >= 2.0]
+        [segment.index for segment in found if min(segment.end, end) - max(segment.start, end - count / rate) >= 2.0]
         for end, count in zip(ends, counts, strict=True)
     ]
     rows = [row for row, segments in enumerate(relevant) if segments]
@@ -362,7 +362,8 @@ def speed(options: argparse.Namespace) -> list[Line]:
 def embed(model: EmbeddingModel, contents: Sequence[Content], purpose: Purpose) -> np.ndarray:
     """Vectors float32 [n, 3072] in batches of 16."""
     batches = (contents[first : first + 16] for first in range(0, len(contents), 16))
-    return np.concatenate([model.embed([model.prepare(one, purpose) for one in batch]) for batch in batches])
+    results = (model.embed([model.prepare(one, purpose) for one in batch]) for batch in batches)
+    return np.stack([one.vector for batch in results for one in batch])
 
 
 PARTS = {

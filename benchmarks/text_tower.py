@@ -41,7 +41,8 @@ def main() -> None:
     model = registry.load("kilonova-mini")
 
     def ours(texts: list[str]) -> np.ndarray:
-        return model.embed([model.prepare(Text(text), Purpose.GENERIC_INDEX) for text in texts])
+        batch = [model.prepare(Text(text), Purpose.GENERIC_INDEX) for text in texts]
+        return np.stack([one.vector for one in model.embed(batch)])
 
     tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
 

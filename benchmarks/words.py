@@ -19,7 +19,8 @@ import numpy as np
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Text
 from kilonova.models.card import Purpose
-from kilonova.search.query import Mode, Query, Searcher
+from kilonova.search.query import Mode, Query
+from kilonova.search.searcher import Searcher
 from kilonova.segments.files import Kind
 from kilonova.stores import lexical
 from kilonova.stores.backends.edge import QdrantEdge
@@ -75,7 +76,7 @@ async def by_mode(asked: Sequence[str], texts: Sequence[str]) -> dict[Mode, list
             searcher = Searcher(store, engine)
             for row, question in enumerate(asked):
                 for mode in Mode:
-                    query = Query([(Text(question), 1.0)], kinds=(Kind.TEXT,), k=50, mode=mode)
+                    query = Query([(Text(question), 1.0)], kinds=(Kind.TEXT,), limit=50, mode=mode)
                     names = [hit.id for hit in await searcher.search(collection, query)]
                     ranks[mode].append(names.index(str(row)) if str(row) in names else len(texts))
         store.close()

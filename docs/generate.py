@@ -1,6 +1,6 @@
 """Write the pages of docs/ that are made from the code: ``make docs``. A test holds that they are up to date.
 
-python docs/generate.py            # docs/limits.md and docs/zh/limits.md
+python -m docs.generate            # docs/limits.md, docs/reference/configuration.md and both in docs/zh/
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kilonova.server.limits as server
+from docs import configuration
 from kilonova.media import limits as media
 from kilonova.media.content import Modality
 from kilonova.stores import checks, folders
@@ -147,10 +148,16 @@ def _rendered(head: str, language: int) -> str:
 
 
 #: The pages and what makes them.
-PAGES: dict[Path, Callable[[], str]] = {_FOLDER / "limits.md": _english, _FOLDER / "zh" / "limits.md": _chinese}
+PAGES: dict[Path, Callable[[], str]] = {
+    _FOLDER / "limits.md": _english,
+    _FOLDER / "zh" / "limits.md": _chinese,
+    _FOLDER / "reference" / "configuration.md": configuration.english,
+    _FOLDER / "zh" / "reference" / "configuration.md": configuration.chinese,
+}
 
 
 if __name__ == "__main__":
     for path, make in PAGES.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(make())
         print(path)

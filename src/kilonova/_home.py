@@ -8,7 +8,9 @@ import stat
 import threading
 from pathlib import Path
 
-__all__ = ["config", "cores", "data", "models", "private", "replace_file"]
+__all__ = ["config", "cores", "data", "models", "private", "replace_file", "set_default_data"]
+
+_DEFAULT_DATA = "_KILONOVA_DATA"  # a variable, so that child processes have it, too
 
 _OURS = frozenset(
     ("collections", "indexed.sqlite", "jobs.sqlite", "models", "roots", "s3", "servers", "credentials.toml",
@@ -24,10 +26,16 @@ def config() -> Path:
 
 
 def data() -> Path:
-    """Where jobs, collections and models are kept: ``KILONOVA_DATA``, else ``kilonova`` in the user's data."""
-    if given := os.environ.get("KILONOVA_DATA"):
+    """Where jobs, collections and models are kept: ``KILONOVA_DATA``, else the folder that kilonova.toml names, else
+    ``kilonova`` in the user's data."""
+    if given := os.environ.get("KILONOVA_DATA") or os.environ.get(_DEFAULT_DATA):
         return Path(given)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
+
+
+def set_default_data(folder: Path) -> None:
+    """Keep data in this folder unless ``KILONOVA_DATA`` names another, in this process and its children."""
+    os.environ[_DEFAULT_DATA] = str(folder)
 
 
 def models() -> Path:

@@ -13,6 +13,7 @@ __all__ = [
     "KilonovaError",
     "ModelFailed",
     "ModelTimeout",
+    "NoAudioTrack",
     "NotFound",
     "NotReady",
     "QuotaExceeded",
@@ -41,6 +42,10 @@ class KilonovaError(Exception):
 
 class InvalidInput(KilonovaError):
     """The request cannot be right, however often it is sent."""
+
+
+class NoAudioTrack(InvalidInput):
+    """The sound of a video is asked for, which has none."""
 
 
 class AlreadyExists(InvalidInput):

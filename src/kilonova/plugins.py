@@ -18,7 +18,7 @@ from kilonova.errors import Unavailable
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["GROUPS", "Plugin", "find", "installed", "load", "resolve"]
+__all__ = ["GROUPS", "Plugin", "find", "installed", "load", "names", "resolve"]
 
 #: The groups of entry points. The name of an entry is that of the model family, the scheme of the store's addresses, …
 GROUPS = ("kilonova.models", "kilonova.stores", "kilonova.readers", "kilonova.rerankers")
@@ -81,6 +81,11 @@ def load(group: str, is_right: Callable[[object], TypeGuard[T]]) -> tuple[dict[s
         except Unavailable as fault:
             faults.append(fault)
     return found, faults
+
+
+def names(group: str) -> frozenset[str]:
+    """The names of a group's plug-ins; none is imported."""
+    return frozenset(entry.name for entry in _entries(group, tuple(sys.path)) if not _is_ours(entry))
 
 
 def installed() -> list[Plugin]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from kilonova.bulk.embedder import Embedder, Outcome
-from kilonova.bulk.files import Listed
-from kilonova.bulk.parts import Settings
+from kilonova.bulk.parts import BulkSettings
 from kilonova.errors import Gone, Unreadable
-from kilonova.jobs import pipeline
-from kilonova.jobs.sources import Part
-from kilonova.media.content import Modality, Text
+from kilonova.media.content import Text
 from kilonova.models.card import Purpose
+from kilonova.segments.files import File, Kind
+from kilonova.segments.read import Readers
+from kilonova.segments.segment import Segment
 from kilonova.storage.objects import ObjectInfo
-from kilonova.wire.nova import EmbeddingType
 
 
 class Panic(BaseException):
@@ -37,23 +37,23 @@ def test_the_others_go_on(monkeypatch: pytest.MonkeyPatch, fault: BaseException,
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
-    async def parts(params: Any, *_: Any) -> Any:
-        if "bad" in params.location.uri:
+    async def read(_: Readers, file: File, *__: Any, **___: Any) -> AsyncGenerator[Segment]:
+        if "bad" in file.uri:
             raise fault
-        yield [Part(EmbeddingType.TEXT, {"segmentIndex": 0}, 1, 1, Text("words"))]
+        yield Segment(0, (Text("words"),), 0, 5)
 
-    monkeypatch.setattr(pipeline, "parts", parts)
+    monkeypatch.setattr(Readers, "read", read)
     outcomes: list[Outcome] = []
 
-    async def listed() -> Any:
+    async def files() -> AsyncGenerator[File]:
         for name in ("a.txt", "bad.txt", "z.txt"):
-            yield Listed(f"s3://media/{name}", ObjectInfo(5, "e"), Modality.TEXT)
+            yield File(f"s3://media/{name}", Kind.TEXT, ObjectInfo(5, "e"))
 
     async def run() -> None:
-        settings = Settings("s3://media/out", "fake", Purpose.GENERIC_INDEX, 256, 5, 800)
+        settings = BulkSettings("s3://media/out", "fake", Purpose.GENERIC_INDEX, 256, 5, 800)
         async with Embedder(settings) as embedder:
             monkeypatch.setattr("kilonova.bulk.embedder.write", lambda *_: None)
-            await asyncio.wait_for(embedder.run(listed(), outcomes.append), 60)
+            await asyncio.wait_for(embedder.run(files(), outcomes.append), 60)
 
     asyncio.run(run())
     of = {outcome.file.uri.rpartition("/")[2]: outcome for outcome in outcomes}

@@ -165,14 +165,14 @@ def test_tables_show_names_as_they_are(tmp_path: Path) -> None:
         return done.stdout
 
     run("index", str(tmp_path / "media"), "--model", "fake", "--dimension", "256")
-    found = run("search", "kookaburra", "--mode", "words")
+    found = run("search", "kookaburra", "--mode", "keyword")
     assert "[red]a[bold].txt" in found
     assert "灯塔 [1].txt" in found
     assert "[/nothing]" in found
     assert "\x1b" not in found
 
 
-@pytest.mark.parametrize("arguments", [["embed", "--model", "fake"], ["search", "--mode", "words"], ["search"]])
+@pytest.mark.parametrize("arguments", [["embed", "--model", "fake"], ["search", "--mode", "keyword"], ["search"]])
 def test_arguments_that_are_no_utf8(tmp_path: Path, arguments: list[str]) -> None:
     command = [str(BIN / "kilonova"), *arguments, b"caf\xff"]
     if arguments[0] == "search":

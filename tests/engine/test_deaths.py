@@ -36,9 +36,7 @@ def run(loop: Loop, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def embed(engine: Engine, text: str) -> Embedding:
-    found = await engine.embed(Text(text), Purpose.GENERIC_INDEX, 256)
-    assert found is not None
-    return found
+    return await engine.embed(Text(text), Purpose.GENERIC_INDEX, 256)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -20,6 +20,7 @@ from kilonova.errors import (
     KilonovaError,
     ModelFailed,
     ModelTimeout,
+    NoAudioTrack,
     NotReady,
     Unavailable,
 )
@@ -42,9 +43,7 @@ def with_engine(work: Callable[[Engine], Awaitable[None]], **options: object) ->
 
 
 async def embed(engine: Engine, text: str) -> Embedding:
-    found = await engine.embed(Text(text), INDEX, 256)
-    assert found is not None
-    return found
+    return await engine.embed(Text(text), INDEX, 256)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -194,7 +193,6 @@ def test_the_cache_serves_every_dimension_and_nothing_else() -> None:
         _, before = batches()
         cached = await embed(engine, "日落海滩")
         wide = await engine.embed(Text("日落海滩"), INDEX, 3072)
-        assert wide is not None
         assert batches()[1] == before
         assert np.allclose(wide.vector[:256] / np.linalg.norm(wide.vector[:256]), cached.vector, atol=1e-6)
         await engine.embed(Text("日落海滩"), Purpose.CLUSTERING, 256)
@@ -202,16 +200,23 @@ def test_the_cache_serves_every_dimension_and_nothing_else() -> None:
         assert batches()[1] == before + 2
         standard = await engine.embed(Encoded(Modality.IMAGE, picture), INDEX, 256)
         again = await engine.embed(Encoded(Modality.IMAGE, picture, "png"), INDEX, 256)
-        assert standard is not None
-        assert again is not None
         assert np.array_equal(standard.vector, again.vector)
         both = await engine.embed(Encoded(Modality.VIDEO, film), INDEX, 256)
         frames = await engine.embed(Encoded(Modality.VIDEO, film, part=VideoPart.FRAMES), INDEX, 256)
-        assert both is not None
-        assert frames is not None
         assert not np.array_equal(both.vector, frames.vector)
 
     with_engine(work, cache_bytes=1 << 20)
+
+
+def test_the_sound_of_a_silent_video_is_refused_and_its_frames_are_not() -> None:
+    async def work(engine: Engine) -> None:
+        data = samples.video("mp4", with_sound=False)
+        with pytest.raises(NoAudioTrack, match="no audio track"):
+            await engine.embed(Encoded(Modality.VIDEO, data, part=VideoPart.SOUND), INDEX, 256)
+        for part in (VideoPart.FRAMES, VideoPart.BOTH, VideoPart.ANY):
+            assert (await engine.embed(Encoded(Modality.VIDEO, data, part=part), INDEX, 256)).vector.shape == (256,)
+
+    with_engine(work)
 
 
 def test_the_cache_is_bounded() -> None:

@@ -17,11 +17,11 @@ import pytest
 from kilonova.errors import InvalidInput
 from kilonova.media import audio, decoder, image, sniff
 from kilonova.media.content import Audio, Encoded, Image, Modality, Video, VideoPart
-from kilonova.media.segments import Segmenter
 from kilonova.media.video import NoVideo
 from kilonova.segments.files import Kind, kind_of
 from kilonova.segments.listing import look
 from kilonova.segments.skipped import ending
+from kilonova.segments.timeline import Segmenter
 from tests import samples
 from tests.server.test_corrupt_media import mutate
 
@@ -114,9 +114,9 @@ def test_films(ending: str) -> None:
     assert len(found.frames) == 2
     assert found.frames[0].mean() < found.frames[1].mean()
     assert kind_of(f"影片.{ending}") is Kind.VIDEO
-    piece = Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, 32_000).piece(0)
-    assert piece is not None
-    assert piece.end == pytest.approx(2.0, abs=0.1)
+    segment = Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, 32_000).segment(0)
+    assert segment is not None
+    assert segment.end == pytest.approx(2.0, abs=0.1)
 
 
 def test_no_ending_is_claimed_that_is_not_tried() -> None:
@@ -140,7 +140,7 @@ def test_sound_alone_in_the_container_of_a_film(form: str, codec: str) -> None:
         assert found.seconds == pytest.approx(2.0, abs=0.1)
     with pytest.raises(NoVideo, match="For sound alone use audio"):
         decoded(Modality.VIDEO, data)
-    assert Segmenter(io.BytesIO(data), Modality.AUDIO, 5.0, 1.0, 32_000).piece(0) is not None
+    assert Segmenter(io.BytesIO(data), Modality.AUDIO, 5.0, 1.0, 32_000).segment(0) is not None
     with pytest.raises(NoVideo):
         Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, 32_000)
 

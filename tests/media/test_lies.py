@@ -13,7 +13,7 @@ import pytest
 from kilonova.errors import InvalidInput
 from kilonova.media import audio, video
 from kilonova.media.content import Audio, Modality, Video, VideoPart
-from kilonova.media.segments import Segmenter
+from kilonova.segments.timeline import Segmenter
 from tests import samples
 
 RATE = 32_000
@@ -93,8 +93,8 @@ def test_a_sound_that_says_it_lasts_for_days_is_embedded_by_segments() -> None:
 def ends(data: bytes, modality: Modality) -> list[float]:
     segmenter = Segmenter(io.BytesIO(data), modality, 5.0, 1.0, RATE)
     found: list[float] = []
-    while (piece := segmenter.piece(len(found))) is not None:
-        found.append(piece.end)
+    while (segment := segmenter.segment(len(found))) is not None:
+        found.append(segment.end)
     return found
 
 
@@ -124,10 +124,10 @@ def test_every_way_that_a_film_can_stand(name: str) -> None:
     assert isinstance(plain, Video)
     assert isinstance(found, Video)
     assert np.array_equal(found.frames[1], shown(plain.frames[1]))
-    piece = Segmenter(io.BytesIO(turned), Modality.VIDEO, 5.0, 1.0, RATE).piece(0)
-    assert piece is not None
-    assert piece.film is not None
-    assert np.array_equal(piece.film.frames, found.frames)
+    segment = Segmenter(io.BytesIO(turned), Modality.VIDEO, 5.0, 1.0, RATE).segment(0)
+    assert segment is not None
+    assert segment.video is not None
+    assert np.array_equal(segment.video.frames, found.frames)
 
 
 def wav(channels: np.ndarray, rate: int = RATE) -> bytes:
@@ -142,10 +142,10 @@ def wav(channels: np.ndarray, rate: int = RATE) -> bytes:
 
 
 def both_ways(data: bytes) -> list[np.ndarray]:
-    piece = Segmenter(io.BytesIO(data), Modality.AUDIO, 30.0, 1.0, RATE).piece(0)
-    assert piece is not None
-    assert piece.sound is not None
-    return [audio.decode(data, RATE).samples, piece.sound.samples]
+    segment = Segmenter(io.BytesIO(data), Modality.AUDIO, 30.0, 1.0, RATE).segment(0)
+    assert segment is not None
+    assert segment.audio is not None
+    return [audio.decode(data, RATE).samples, segment.audio.samples]
 
 
 @pytest.mark.parametrize("first", [1, -1])
@@ -199,7 +199,7 @@ def test_a_stream_that_shows_up_midway_does_not_end_the_film() -> None:
     for data in (begin + late, begin * 3 + film):
         seen = Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, RATE)
         count = 0
-        while seen.piece(count) is not None:
+        while seen.segment(count) is not None:
             count += 1
         assert count >= 3
 

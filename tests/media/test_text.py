@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilonova.errors import InvalidInput
-from kilonova.media.text import Segment, decode, decoded, segments, worth_reading
+from kilonova.media.text import decode, decoded
+from kilonova.segments.text import TextSpan, cut_text, readable_spans
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody was surprised. " * 100
 CHINESE = "今天天气很好，我们一起去公园散步。他说：“明天再来！”然后大家回家吃晚饭。" * 100
@@ -18,8 +19,8 @@ THAI = "วันนี้อากาศดีมากเราไปเดิ
 FAMILY = "👨‍👩‍👧‍👦"
 
 
-def cut(text: str, longest: int, chunk: int = 1000) -> list[Segment]:
-    found = list(segments((text[at : at + chunk] for at in range(0, len(text), chunk)), longest))
+def cut(text: str, longest: int, chunk: int = 1000) -> list[TextSpan]:
+    found = list(cut_text((text[at : at + chunk] for at in range(0, len(text), chunk)), longest))
     assert "".join(segment.value for segment in found) == text
     assert [segment.start for segment in found] == [0, *(segment.end for segment in found[:-1])]
     for segment in found:
@@ -57,14 +58,14 @@ def test_the_size_of_chunks_does_not_matter() -> None:
 
 
 def test_a_text_that_fits_is_one_segment() -> None:
-    assert cut("你好", 800) == [Segment(0, 2, "你好")]
+    assert cut("你好", 800) == [TextSpan(0, 2, "你好")]
 
 
 @pytest.mark.timing
 def test_ten_megabytes_in_a_second() -> None:
     text = (ENGLISH * 1500)[:10_000_000]
     begin = time.perf_counter()
-    count = sum(1 for _ in segments([text], 5_300))
+    count = sum(1 for _ in cut_text([text], 5_300))
     assert time.perf_counter() - begin < 1.0
     assert count > 1_800
 
@@ -98,7 +99,7 @@ BASE64 = "QUJD+/x9" * 250_000  # two million characters without a blank
 )
 def test_of_words_that_are_none_the_beginning_is_read(text: str, most: int) -> None:
     begin = time.perf_counter()
-    found = list(worth_reading(text))
+    found = [(span.start, span.value) for span in readable_spans(text)]
     assert time.perf_counter() - begin < 2
     assert all(text[place : place + len(piece)] == piece for place, piece in found)
     assert found[0][0] == 0
@@ -111,4 +112,4 @@ def test_of_words_that_are_none_the_beginning_is_read(text: str, most: int) -> N
     "text", [ENGLISH, CHINESE * 30, THAI * 30, "한국어문장" * 5_000, "ことば" * 10_000, "x" * 900, ""]
 )
 def test_languages_are_read_whole(text: str) -> None:
-    assert "".join(piece for _, piece in worth_reading(text)) == text
+    assert "".join(span.value for span in readable_spans(text)) == text

@@ -15,7 +15,7 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import DIMENSIONS, cut
 from kilonova.errors import InvalidInput
 from kilonova.media import decoder
-from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation
+from kilonova.media.content import Content, Detail, Encoded, Input, Mixed, Modality, Text, Truncation
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
@@ -31,6 +31,11 @@ FILES = {
     Modality.AUDIO: [samples.sound(form, seconds) for form in ("wav", "mp3") for seconds in (0.3, 2.0)],
     Modality.VIDEO: [samples.video(form, seconds) for form in ("mp4", "webm") for seconds in (0.5, 3.0)],
 }
+
+
+def vectors(model: EmbeddingModel, contents: Sequence[Input], purpose: Purpose = Purpose.GENERIC_INDEX) -> np.ndarray:
+    """The vectors of contents of one modality as one batch, float32 [len(contents), native_dimension]."""
+    return np.stack([one.vector for one in model.embed([model.prepare(content, purpose) for content in contents])])
 
 
 class ModelSuite:
@@ -57,11 +62,11 @@ class ModelSuite:
     def embed(
         self, model: EmbeddingModel, contents: Sequence[Content], purpose: Purpose = Purpose.GENERIC_INDEX
     ) -> np.ndarray:
-        vectors = model.embed([model.prepare(content, purpose) for content in contents])
-        assert vectors.dtype == np.float32
-        assert vectors.shape == (len(contents), model.card.native_dimension)
-        assert np.isfinite(vectors).all()
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        found = vectors(model, contents, purpose)
+        assert found.dtype == np.float32
+        assert found.shape == (len(contents), model.card.native_dimension)
+        assert np.isfinite(found).all()
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def test_batch_equals_single_in_any_order(self, model: EmbeddingModel) -> None:
         for _, contents in self.contents(model):
@@ -70,6 +75,15 @@ class ModelSuite:
             backwards = self.embed(model, contents[::-1])[::-1]
             assert np.abs(together - alone).max() < self.tolerance
             assert np.abs(together - backwards).max() < self.tolerance
+
+    def test_embedding_leaves_what_was_prepared_as_it_was(self, model: EmbeddingModel) -> None:
+        for _, contents in self.contents(model):
+            batch = [model.prepare(content, Purpose.GENERIC_INDEX) for content in contents]
+            before = [(one.tokens, one.kept_characters) for one in batch]
+            found = model.embed(batch)
+            assert [(one.tokens, one.kept_characters) for one in batch] == before
+            assert all(one.tokens >= 0 and isinstance(one.tokens, int) for one in found)
+            assert all(one.kept_characters == cut for one, (_, cut) in zip(found, before, strict=True) if cut)
 
     def test_deterministic(self, model: EmbeddingModel) -> None:
         fresh = registry.load(self.name)
@@ -105,8 +119,6 @@ class ModelSuite:
                         named = path.rename(path.with_suffix({"text": ".txt"}.get(modality, "")))
                         read = read_file(str(named), Detail.STANDARD)
                         from_path = await engine.embed(read, Purpose.GENERIC_INDEX, 3072)
-                        assert from_bytes is not None
-                        assert from_path is not None
                         assert np.array_equal(from_bytes.vector, from_path.vector)
                         assert np.abs(from_bytes.vector - cut(direct[index], 3072)).max() < self.tolerance
 
@@ -122,6 +134,14 @@ class ModelSuite:
                             await engine.embed(Encoded(modality, files[0]), Purpose.GENERIC_INDEX, 256)
 
         asyncio.run(run())
+
+    def test_prepare_refuses_files_and_mixtures_that_the_card_does_not_take(self, model: EmbeddingModel) -> None:
+        card = model.card
+        text, file = Text("日落海滩"), Encoded(Modality.IMAGE, FILES[Modality.IMAGE][0])
+        for taken, content in ((card.takes_files, file), (card.mixes, Mixed((text, file)))):
+            if not taken:
+                with pytest.raises(InvalidInput):
+                    model.prepare(content, Purpose.GENERIC_INDEX)
 
     def test_truncation(self, model: EmbeddingModel) -> None:
         if Modality.TEXT not in model.card.modalities:
@@ -141,5 +161,5 @@ class ModelSuite:
         # what START keeps may begin inside a word, whose rest can be cut into one token more
         again = model.prepare(Text(words[-start.kept_characters :], Truncation.START), Purpose.GENERIC_INDEX)
         assert limit - 1 <= again.tokens <= limit
-        ours, theirs = model.embed([again, start])
+        ours, theirs = (one.vector for one in model.embed([again, start]))
         assert float(ours @ theirs) > 0.999 * float(np.linalg.norm(ours) * np.linalg.norm(theirs))

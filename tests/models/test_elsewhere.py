@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from kilonova.engine.engine import Engine
-from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, Unavailable
+from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, NoAudioTrack, Unavailable
 from kilonova.media import decoder
 from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation, VideoPart
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from tests import samples
+from tests.models.suite import vectors
 from tests.servers import API_KEY, NOVA, Kilonova
 
 FILES = {
@@ -43,9 +44,9 @@ def bedrock(fake: Kilonova, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def embedded(model: EmbeddingModel, *contents: Any, purpose: Purpose = Purpose.GENERIC_INDEX) -> np.ndarray:
-    vectors = model.embed([model.prepare(content, purpose) for content in contents])
-    assert vectors.dtype == np.float32
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = vectors(model, contents, purpose)
+    assert found.dtype == np.float32
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def test_texts_of_an_openai_server(openai: str) -> None:
@@ -62,11 +63,10 @@ def test_texts_of_an_openai_server(openai: str) -> None:
 def test_everything_of_bedrock(bedrock: str, purpose: Purpose) -> None:
     model, own = registry.load(bedrock), registry.load("fake")
     texts = [Text("日落海滩"), Text("a dog")]
-    prepared = [model.prepare(text, purpose) for text in texts]
-    vectors = model.embed(prepared)
+    found = model.embed([model.prepare(text, purpose) for text in texts])
     right = embedded(own, *texts, purpose=purpose)
-    assert np.allclose(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), right, atol=1e-5)
-    assert [one.tokens for one in prepared] == [4, 2]  # as the server counts them
+    assert np.allclose([one.vector / np.linalg.norm(one.vector) for one in found], right, atol=1e-5)
+    assert [one.tokens for one in found] == [4, 2]  # as the server counts them
     for modality, data in FILES.items():
         encoded = Encoded(modality, data)
         decoded = decoder.decode(encoded, own.card.sample_rate, own.card.frame_rate)
@@ -82,10 +82,10 @@ def test_through_an_engine(bedrock: str) -> None:
             await engine.ready()
             for modality, data in FILES.items():
                 found = await engine.embed(Encoded(modality, data, detail=Detail.STANDARD), Purpose.GENERIC_INDEX, 256)
-                assert found is not None
                 assert found.vector.shape == (256,)
             silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_sound=False), part=VideoPart.SOUND)
-            assert await engine.embed(silent, Purpose.GENERIC_INDEX, 256) is None
+            with pytest.raises(NoAudioTrack, match="no audio track"):
+                await engine.embed(silent, Purpose.GENERIC_INDEX, 256)
             broken = [Encoded(Modality.IMAGE, b"\x89PNG nothing", "png"), Text("fine")]
             answers = await asyncio.gather(
                 *(engine.embed(one, Purpose.GENERIC_INDEX, 256) for one in broken), return_exceptions=True
@@ -150,7 +150,7 @@ def test_a_busy_server_is_asked_again(moody: list[Moody]) -> None:
     model = registry.load(server.name)
     assert server.asked == 3
     contents: list[Content] = [Text("a"), Text("b")]
-    assert model.embed([model.prepare(one, Purpose.GENERIC_INDEX) for one in contents]).tolist() == [[1, 0], [1, 1]]
+    assert vectors(model, contents).tolist() == [[1, 0], [1, 1]]
 
 
 @pytest.mark.parametrize(("status", "kind", "asked"), [(400, InvalidInput, 1), (500, Unavailable, 5)])

@@ -84,11 +84,10 @@ class TestGemma(ModelSuite):
     def test_tokens_are_what_the_model_read(self, model: Any) -> None:
         short = model.prepare(Text("日落海滩"), Purpose.GENERIC_INDEX)
         picture = model.prepare(Image(_PIXELS), Purpose.GENERIC_INDEX)
-        counted = short.tokens
-        model.embed([short, model.prepare(Text("日落海滩" * 9), Purpose.GENERIC_INDEX)])
-        model.embed([picture])
-        assert short.tokens == counted == len("title: none | text: 日落海滩")
-        assert 20 < picture.tokens <= 72
+        read, _ = model.embed([short, model.prepare(Text("日落海滩" * 9), Purpose.GENERIC_INDEX)])
+        (seen,) = model.embed([picture])
+        assert read.tokens == short.tokens == len("title: none | text: 日落海滩")
+        assert 20 < seen.tokens <= 72
 
     def test_the_shortest_and_the_longest_sounds(self, model: Any) -> None:
         for samples in (1, 100, 500):

@@ -5,7 +5,7 @@ import numpy as np
 from kilonova.media.content import Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import ModelSuite
+from tests.models.suite import ModelSuite, vectors
 
 
 class TestFake(ModelSuite):
@@ -15,8 +15,8 @@ class TestFake(ModelSuite):
 def test_texts_that_share_words_are_nearer() -> None:
     model = registry.load("fake")
     texts = ["a red car", "a red bicycle", "红色的汽车", "红色的火车", "nothing alike"]
-    vectors = model.embed([model.prepare(Text(text), Purpose.CLUSTERING) for text in texts])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    similarity = vectors @ vectors.T
+    found = vectors(model, [Text(text) for text in texts], Purpose.CLUSTERING)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    similarity = found @ found.T
     assert similarity[0, 1] > similarity[0, 4] + 0.2
     assert similarity[2, 3] > similarity[2, 4] + 0.2

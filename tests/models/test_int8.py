@@ -11,8 +11,7 @@ from kilonova.engine.gpus import assigned
 from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import int8, registry
-from kilonova.models.card import Purpose
-from tests.models.suite import TEXTS, ModelSuite
+from tests.models.suite import TEXTS, ModelSuite, vectors
 from tests.models.tiny import bert, clip, gemma, onnx_bert, torch
 
 pytestmark = pytest.mark.models
@@ -25,8 +24,8 @@ class TestText(ModelSuite):
         whole = registry.load(bert())
         texts = [Text(text) for text in TEXTS]
         for text in texts:
-            (rough,) = model.embed([model.prepare(text, Purpose.GENERIC_INDEX)])
-            (exact,) = whole.embed([whole.prepare(text, Purpose.GENERIC_INDEX)])
+            (rough,) = vectors(model, [text])
+            (exact,) = vectors(whole, [text])
             assert 1e-6 < np.linalg.norm(rough - exact) / np.linalg.norm(exact) < 0.02
 
     def test_a_name_of_its_own(self, model: Any) -> None:

@@ -23,7 +23,7 @@ from kilonova.models.mini.mel import SEMITONES, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import open_session, weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
 from tests import samples
-from tests.models.suite import ModelSuite
+from tests.models.suite import ModelSuite, vectors
 
 CANONICAL = Path(__file__).with_name("canonical_mini.npz")
 QUERIES = ("日落海滩", "how much protein per day", "Où est la bibliothèque ?")
@@ -32,11 +32,10 @@ RATE = 32_000
 
 
 def embed(model: EmbeddingModel, contents: list[Content], purpose: Purpose = Purpose.GENERIC_INDEX) -> np.ndarray:
-    found = model.embed([model.prepare(content, purpose) for content in contents])
-    return space.unit(found)
+    return space.unit(vectors(model, contents, purpose))
 
 
-def vectors(model: EmbeddingModel, texts: tuple[str, ...], purpose: Purpose) -> np.ndarray:
+def text_vectors(model: EmbeddingModel, texts: tuple[str, ...], purpose: Purpose) -> np.ndarray:
     return embed(model, [Text(text) for text in texts], purpose)
 
 
@@ -79,19 +78,19 @@ def test_a_question_finds_its_passage_across_languages(mini: EmbeddingModel) -> 
         ("股票市场几点开门？", 5),
         ("埃菲尔铁塔有多高？", 0),
     )
-    index = vectors(mini, passages, Purpose.GENERIC_INDEX)
-    asked = vectors(mini, tuple(question for question, _ in questions), Purpose.TEXT_RETRIEVAL)
+    index = text_vectors(mini, passages, Purpose.GENERIC_INDEX)
+    asked = text_vectors(mini, tuple(question for question, _ in questions), Purpose.TEXT_RETRIEVAL)
     assert (asked @ index.T).argmax(axis=1).tolist() == [answer for _, answer in questions]
 
 
 def test_blanks_at_the_ends_and_in_rows_mean_nothing(mini: EmbeddingModel) -> None:
-    plain, spaced = vectors(mini, ("a red car", "  a   red\tcar \n"), Purpose.CLUSTERING)
+    plain, spaced = text_vectors(mini, ("a red car", "  a   red\tcar \n"), Purpose.CLUSTERING)
     assert np.allclose(plain, spaced, atol=1e-6)
 
 
 @pytest.mark.parametrize("text", [" ", "\x00", "\u200d", "\ufeff", "\U0010ffff", "\n\n\n", "́"])
 def test_odd_texts_have_vectors(mini: EmbeddingModel, text: str) -> None:
-    assert np.isfinite(vectors(mini, (text,), Purpose.GENERIC_INDEX)).all()
+    assert np.isfinite(text_vectors(mini, (text,), Purpose.GENERIC_INDEX)).all()
 
 
 def photographs() -> list[Content]:
@@ -103,7 +102,7 @@ def photographs() -> list[Content]:
 @pytest.mark.parametrize("purpose", [Purpose.IMAGE_RETRIEVAL, Purpose.GENERIC_RETRIEVAL, Purpose.CLASSIFICATION])
 def test_words_find_photographs(mini: EmbeddingModel, purpose: Purpose, dimension: int) -> None:
     texts = ("a pink flower", "中国古代建筑", "une fleur", "a temple with a roof", "花", "ein altes Gebäude")
-    asked = [cut(vector, dimension) for vector in vectors(mini, texts, purpose)]
+    asked = [cut(vector, dimension) for vector in text_vectors(mini, texts, purpose)]
     index = [cut(vector, dimension) for vector in embed(mini, photographs())]
     assert (np.stack(asked) @ np.stack(index).T).argmax(axis=1).tolist() == [0, 1, 0, 1, 0, 1]
 
@@ -135,7 +134,7 @@ def sounds() -> list[Content]:
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_words_find_sounds(mini: EmbeddingModel, dimension: int) -> None:
     texts = ("white noise", "a beep, a pure tone", "silence", "哔哔声", "没有声音")
-    asked = [cut(vector, dimension) for vector in vectors(mini, texts, Purpose.AUDIO_RETRIEVAL)]
+    asked = [cut(vector, dimension) for vector in text_vectors(mini, texts, Purpose.AUDIO_RETRIEVAL)]
     index = [cut(vector, dimension) for vector in embed(mini, sounds())]
     assert (np.stack(asked) @ np.stack(index).T).argmax(axis=1).tolist() == [0, 1, 2, 1, 2]
 
@@ -182,9 +181,9 @@ def test_ten_seconds_find_their_song(mini: EmbeddingModel) -> None:
     """Among songs of the same instrument, whose notes alone differ."""
     rng = np.random.default_rng(0)
     songs = [tune(list(rng.choice(rng.permutation(36)[:5], 24)), 0.3) for _ in range(12)]
-    index = mini.embed([mini.prepare(Audio(song, RATE), Purpose.GENERIC_INDEX) for song in songs])
+    index = vectors(mini, [Audio(song, RATE) for song in songs])
     cuts = [0.4 * song[RATE : RATE + 10 * RATE] + rng.normal(0, 0.002, 10 * RATE).astype(np.float32) for song in songs]
-    found = mini.embed([mini.prepare(Audio(cut, RATE), Purpose.AUDIO_RETRIEVAL) for cut in cuts]) @ index.T
+    found = vectors(mini, [Audio(cut, RATE) for cut in cuts], Purpose.AUDIO_RETRIEVAL) @ index.T
     assert (found.argmax(1) == np.arange(len(songs))).all()
 
 
@@ -199,7 +198,7 @@ def test_a_film_is_found_by_what_is_seen_and_by_what_is_heard(mini: EmbeddingMod
         for sound in (noise, sine, None)
     ]
     index = embed(mini, films)
-    seen = vectors(mini, ("a flower", "a palace"), Purpose.VIDEO_RETRIEVAL) @ index.T
+    seen = text_vectors(mini, ("a flower", "a palace"), Purpose.VIDEO_RETRIEVAL) @ index.T
     assert seen[0, :3].min() > seen[0, 3:].max()
     assert seen[1, 3:].min() > seen[1, :3].max()
     heard = embed(mini, [noise, sine], Purpose.VIDEO_RETRIEVAL) @ index.T
@@ -219,7 +218,7 @@ def test_a_question_finds_its_page_with_and_without_a_text_layer(mini: Embedding
     recipe = ("Pancakes", "Mix two eggs with flour and milk,", "then fry them in butter.")
     invoice = ("Invoice 4711", "Payment is due within thirty days.", "Total amount: 250 EUR")
     questions = ("How are pancakes made?", "什么时候要付款？", "Wie hoch ist der Rechnungsbetrag?")
-    asked = vectors(mini, questions, Purpose.DOCUMENT_RETRIEVAL)
+    asked = text_vectors(mini, questions, Purpose.DOCUMENT_RETRIEVAL)
     scans = embed(mini, [page(recipe, None), page(invoice, None)])
     known = embed(mini, [page(recipe, " ".join(recipe)), page(invoice, " ".join(invoice))])
     for index in (scans, known):

@@ -18,6 +18,7 @@ from kilonova.media.content import Content, Encoded, Image, Mixed, Modality, Tex
 from kilonova.models import registry
 from kilonova.models.card import Purpose
 from tests import samples
+from tests.models.suite import vectors
 from tests.models.tiny import bert, gemma, qwen, torch
 from tests.servers import API_KEY, Kilonova
 
@@ -32,8 +33,7 @@ def decoded(modality: Modality, data: bytes) -> Any:
 
 
 def unit(name: str, content: Content | Mixed, purpose: Purpose = INDEX) -> np.ndarray:
-    model = registry.load(name)
-    (vector,) = model.embed([model.prepare(content, purpose)])
+    (vector,) = vectors(registry.load(name), [content], purpose)
     return np.asarray(vector / np.linalg.norm(vector))
 
 

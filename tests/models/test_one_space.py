@@ -10,6 +10,7 @@ from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from tests import samples
+from tests.models.suite import vectors
 
 RATE = 32_000
 TEXTS = (
@@ -52,11 +53,11 @@ def index(mini: EmbeddingModel) -> np.ndarray:
         [Audio(sine, RATE), Audio(np.zeros(3 * RATE, np.float32), RATE)],
         [Text(text) for text in TEXTS],
     )
-    return np.concatenate([mini.embed([mini.prepare(one, Purpose.GENERIC_INDEX) for one in group]) for group in groups])
+    return np.concatenate([vectors(mini, group) for group in groups])
 
 
 def ask(mini: EmbeddingModel, text: str) -> np.ndarray:
-    return np.asarray(mini.embed([mini.prepare(Text(text), Purpose.GENERIC_RETRIEVAL)])[0])
+    return np.asarray(vectors(mini, [Text(text)], Purpose.GENERIC_RETRIEVAL)[0])
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -78,7 +79,7 @@ def test_cosines_mean_something(mini: EmbeddingModel, index: np.ndarray) -> None
 
 @pytest.mark.parametrize("purpose", [Purpose.GENERIC_INDEX, Purpose.GENERIC_RETRIEVAL])
 def test_a_text_does_not_depend_on_its_batch(mini: EmbeddingModel, purpose: Purpose) -> None:
-    together = mini.embed([mini.prepare(Text(text), purpose) for text in TEXTS])
-    alone = np.concatenate([mini.embed([mini.prepare(Text(text), purpose)]) for text in TEXTS])
+    together = vectors(mini, [Text(text) for text in TEXTS], purpose)
+    alone = np.concatenate([vectors(mini, [Text(text)], purpose) for text in TEXTS])
     assert np.abs(together - alone).max() < 1e-4
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-3)

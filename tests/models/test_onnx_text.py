@@ -15,7 +15,7 @@ from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import TEXTS, ModelSuite
+from tests.models.suite import TEXTS, ModelSuite, vectors
 from tests.models.tiny import bert, onnx_bert, torch
 
 pytestmark = pytest.mark.models
@@ -42,7 +42,7 @@ class TestFloat(ModelSuite):
         assert (card.id, card.title, card.gpu) == (self.name, "onnx-bert", False)
 
     def test_as_transformers_says(self, model: Any) -> None:
-        found = model.embed([model.prepare(Text(text), Purpose.TEXT_RETRIEVAL) for text in SHORT])
+        found = vectors(model, [Text(text) for text in SHORT], Purpose.TEXT_RETRIEVAL)
         for vector, text in zip(found, SHORT, strict=True):
             assert np.allclose(vector, reference("query: " + text), atol=1e-5)
 
@@ -53,7 +53,7 @@ class TestEightBits(ModelSuite):
     name: ClassVar[str] = f"{onnx_bert()}/onnx/model_int8.onnx"
 
     def test_near_float(self, model: Any) -> None:
-        found = model.embed([model.prepare(Text(text), Purpose.TEXT_RETRIEVAL) for text in SHORT])
+        found = vectors(model, [Text(text) for text in SHORT], Purpose.TEXT_RETRIEVAL)
         right = np.stack([reference("query: " + text) for text in SHORT])
         cosines = (found * right).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(right, axis=1)
         assert cosines.min() > 0.99
@@ -85,7 +85,7 @@ def test_pooling(folder: Path, mode: str, state: slice) -> None:
     (folder / "1_Pooling/config.json").write_text(json.dumps({"embedding_dimension": 32, "pooling_mode": mode}))
     model = registry.load(str(folder))
     reference, tokenizer = AutoModel.from_pretrained(bert()).eval(), AutoTokenizer.from_pretrained(bert())
-    found = model.embed([model.prepare(Text(text), Purpose.CLUSTERING) for text in SHORT])
+    found = vectors(model, [Text(text) for text in SHORT], Purpose.CLUSTERING)
     for vector, text in zip(found, SHORT, strict=True):
         with torch.no_grad():
             states = reference(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
@@ -94,10 +94,10 @@ def test_pooling(folder: Path, mode: str, state: slice) -> None:
 
 def test_pooling_as_older_versions_wrote_it(folder: Path) -> None:
     config = {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
-    before = registry.load(str(folder)).embed
-    prepared = registry.load(str(folder)).prepare(Text("日落 abc"), Purpose.CLUSTERING)
+    before, text = registry.load(str(folder)), [Text("日落 abc")]
     (folder / "1_Pooling/config.json").write_text(json.dumps(config))
-    assert np.array_equal(registry.load(str(folder)).embed([prepared]), before([prepared]))
+    after = registry.load(str(folder))
+    assert np.array_equal(vectors(after, text, Purpose.CLUSTERING), vectors(before, text, Purpose.CLUSTERING))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_file_that_gives_whole_vectors(folder: Path) -> None:
     onnx.save(graph, folder / "onnx/model.onnx")
     (folder / "modules.json").unlink()
     model = registry.load(str(folder))
-    (found,) = model.embed([model.prepare(Text("狗叫声"), Purpose.CLUSTERING)])
+    (found,) = vectors(model, [Text("狗叫声")], Purpose.CLUSTERING)
     from transformers import AutoModel, AutoTokenizer
 
     with torch.no_grad():

@@ -14,7 +14,7 @@ from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Image, Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import TEXTS, ModelSuite
+from tests.models.suite import TEXTS, ModelSuite, vectors
 from tests.models.tiny import bert, clip, sentence_transformers, torch
 from tests.servers import BIN
 
@@ -38,7 +38,7 @@ class TestText(ModelSuite):
         reference, tokenizer = AutoModel.from_pretrained(self.name), AutoTokenizer.from_pretrained(self.name)
         dense = sentence_transformers.SentenceTransformer(self.name, device="cpu")[2]
         texts = [text for text in TEXTS if len(text) < 50]
-        found = model.embed([model.prepare(Text(text), purpose) for text in texts])
+        found = vectors(model, [Text(text) for text in texts], purpose)
         for vector, text in zip(found, texts, strict=True):
             tokens = tokenizer(model.card.prompts.get(purpose, "") + text, return_tensors="pt")
             with torch.no_grad():
@@ -70,8 +70,8 @@ class TestPictures(ModelSuite):
         with torch.no_grad():
             inputs = processor(images=[pixels], text=["a dog"], return_tensors="pt", padding=True)
             right = reference(**inputs)
-        (seen,) = model.embed([model.prepare(Image(pixels), Purpose.GENERIC_INDEX)])
-        (said,) = model.embed([model.prepare(Text("a dog"), Purpose.GENERIC_INDEX)])
+        (seen,) = vectors(model, [Image(pixels)])
+        (said,) = vectors(model, [Text("a dog")])
         for vector, other in ((seen, right.image_embeds), (said, right.text_embeds)):
             assert np.allclose(vector / np.linalg.norm(vector), other[0].numpy(), atol=1e-5)
 

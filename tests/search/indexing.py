@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from pathlib import Path
 from typing import Any
 
-from kilonova.search import local
-from kilonova.search.ingest import Tally
-from kilonova.search.items import Settings
-from kilonova.segments.listing import resolve
+from kilonova.api.index import Index
+from kilonova.segments.progress import Progress
 from kilonova.stores.base import Point
 
-__all__ = ["brought", "known"]
+__all__ = ["brought", "known", "opened"]
 
 
-def brought(tmp_path: Path, *roots: Path | str, remove_missing: bool = False, **facts: Any) -> Tally:
-    """The tally of one run over the roots, with the fake model."""
+def opened(tmp_path: Path) -> Index:
+    """The index of a test, with the fake model."""
+    return Index("files", model="fake", dimension=256, data=tmp_path / "data")
 
-    uris = resolve([str(root) for root in roots])
 
-    async def run() -> Tally:
-        with local.store(tmp_path / "data") as store:
-            made = local.collection(store, "files", "fake", 256)
-            rounds = local.rounds(
-                store, made, uris, Settings(), facts, lambda _: None,
-                data=tmp_path / "data", remove_missing=remove_missing,
-            )  # fmt: skip
-            async with contextlib.aclosing(rounds):
-                return await anext(rounds)
-
-    return asyncio.run(run())
+def brought(tmp_path: Path, *roots: Path | str, remove_missing: bool = False, **facts: Any) -> Progress:
+    """The counts of one run over the roots."""
+    with opened(tmp_path) as index:
+        return index.add(*roots, facts=facts, remove_missing=remove_missing)
 
 
 def known(tmp_path: Path) -> dict[str, Point]:
     """The points of the collection by the names of their files, the last of each."""
-    with local.store(tmp_path / "data") as store:
-        return {point.payload["name"]: point for point in store.scroll("files")}
+    with opened(tmp_path) as index:
+        return {point.payload["name"]: point for point in index.store.scroll("files")}

@@ -16,20 +16,22 @@ from kilonova._process.parent import ChildDied
 from kilonova.errors import Unavailable
 from kilonova.media import office
 from kilonova.media.ocr import PageReader
-from kilonova.search import items, local, reader
-from kilonova.search.scratch import Scratch
+from kilonova.segments import document_worker, pdf, read
+from kilonova.segments.document_worker import FactsRequest, PageRequest
+from kilonova.segments.documents import Page
 from kilonova.segments.files import Kind
+from kilonova.segments.scratch import Scratch
 from kilonova.storage.objects import ObjectInfo
 from tests.media.offices import document
 from tests.media.pdfs import lines, mapped, paged
 from tests.media.test_document import WIDGET, form
-from tests.search.indexing import brought, known
+from tests.search.indexing import brought, known, opened
 
 
 def found(tmp_path: Path, words: str) -> set[tuple[str, int]]:
     """Names and pages that BM25 finds."""
-    with local.store(tmp_path / "data") as store:
-        return {(one.payload["name"], one.payload["page"]) for one in store.lexical("files", words, 20)}
+    with opened(tmp_path) as index:
+        return {(one.payload["name"], one.payload["page"]) for one in index.store.lexical("files", words, 20)}
 
 
 @pytest.fixture
@@ -70,21 +72,21 @@ def test_a_page_that_cannot_be_read_costs_itself(tmp_path: Path, folder: Path) -
     assert tally.added == 1
     assert {page for _, page in found(tmp_path, "numbat")} == {2, 5, 6, 7, 8}
     again = brought(tmp_path, folder)  # known, and said again
-    assert (again.parts, [reason for _, reason in again.failed]) == (0, [reason])
+    assert (again.segments, [reason for _, reason in again.failed]) == (0, [reason])
 
 
 def test_pages_that_break_their_reader(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of them costs itself; three in a row end the file, for nothing says where its end is."""
-    right, asked = items.Reading._ask, []
+    right, asked = read.Readers._ask, []
 
-    async def ask(self: items.Reading, wanted: object) -> object:
-        if isinstance(wanted, reader.Page):
+    async def ask(self: read.Readers, wanted: object) -> object:
+        if isinstance(wanted, PageRequest):
             asked.append(wanted.number)
             if wanted.number in (1, *range(4, 99)):
-                raise items._Broken(str(ChildDied("ended by SIGSEGV")))
+                raise read._Crashed(str(ChildDied("ended by SIGSEGV")))
         return await right(self, wanted)
 
-    monkeypatch.setattr(items.Reading, "_ask", ask)
+    monkeypatch.setattr(read.Readers, "_ask", ask)
     (folder / "a.pdf").write_bytes(paged(*(lines(b"(word)") for _ in range(20))))
     ((_, reason),) = brought(tmp_path, folder).failed
     assert "Page 2 breaks its reader (ended by SIGSEGV)." in reason
@@ -112,7 +114,9 @@ def test_readers_that_are_killed_leave_no_files(tmp_path: Path, folder: Path, mo
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, folder: Path) -> None:
-    make = "import time; from kilonova.search.scratch import Scratch; print(Scratch().path, flush=True); time.sleep(99)"
+    make = (
+        "import time; from kilonova.segments.scratch import Scratch; print(Scratch().path, flush=True); time.sleep(99)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", make],
         env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
@@ -166,11 +170,11 @@ def test_a_picture_stays_where_its_words_cannot_be_read(tmp_path: Path, monkeypa
     def crash(_: object, pixels: np.ndarray) -> str:
         raise RuntimeError(pixels.shape)
 
-    monkeypatch.setattr(reader.PageReader, "__call__", crash)
+    monkeypatch.setattr(pdf.PageReader, "__call__", crash)
     path = tmp_path / "scan.pdf"
     path.write_bytes(paged(b"40 40 200 50 re f"))
-    page = reader.handler(str(tmp_path))(reader.Page(str(path), ObjectInfo(1, ""), 0))
-    assert isinstance(page, reader.PageFound)
+    page = document_worker.handler(str(tmp_path))(PageRequest(str(path), ObjectInfo(1, ""), 0))
+    assert isinstance(page, Page)
     assert page.image is not None
     assert page.fault == "The words of page 1 cannot be read (RuntimeError)."
 
@@ -206,10 +210,10 @@ def test_a_pdf_that_its_disk_will_not_give_keeps_what_is_known(tmp_path: Path, m
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(reader, "open_file", lambda *_: Failing(paged(lines(b"(word)"))))
+    monkeypatch.setattr(document_worker, "open_file", lambda *_: Failing(paged(lines(b"(word)"))))
     for ask in (
-        reader.Page("s3://b/a.pdf", ObjectInfo(1, "e"), 0),
-        reader.Describe("s3://b/a.pdf", ObjectInfo(1, ""), Kind.DOCUMENT),
+        PageRequest("s3://b/a.pdf", ObjectInfo(1, "e"), 0),
+        FactsRequest("s3://b/a.pdf", ObjectInfo(1, ""), Kind.DOCUMENT),
     ):
         with pytest.raises(Unavailable, match="S3 failed"):
-            reader.handler(str(tmp_path))(ask)
+            document_worker.handler(str(tmp_path))(ask)

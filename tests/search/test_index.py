@@ -200,7 +200,7 @@ def test_searching(tmp_path: Path, folder: Path) -> None:
 
     assert names("lighthouses")[0] == "page.html"
     assert (
-        names("日落海滩", "--mode", "words")[0] == "beach.jpg"
+        names("日落海滩", "--mode", "keyword")[0] == "beach.jpg"
     )  # its sidecar's title; fake likens texts to nothing else
     assert names("Annual revenue", "--in", "document")[0] == "report.pdf"
     assert names("--image", str(folder / "street.jpg"), "-k", "1") == ["street.jpg"]
@@ -214,7 +214,7 @@ def test_searching(tmp_path: Path, folder: Path) -> None:
     assert {moment["page"] for moment in page["moments"]} <= {1, 2, 3}
     segments = search(tmp_path, "harbour lamps", "--in", "text", "--segments", "-k", "50")
     assert len({hit["id"] for hit in segments}) == len(segments) > 3
-    assert names("lighthouses", "--mode", "words") == ["page.html"]
+    assert names("lighthouses", "--mode", "keyword") == ["page.html"]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_words_of_office_files_scans_and_subtitles(tmp_path: Path) -> None:
     assert (said["added"], said["failed"], said["otherFiles"]) == (4, [], 0)
 
     def found(words: str) -> list[tuple[str, Any]]:
-        hits = search(tmp_path, words, "--mode", "words", "--segments")
+        hits = search(tmp_path, words, "--mode", "keyword", "--segments")
         return [(hit["payload"]["name"], hit["payload"].get("start", hit["payload"].get("page"))) for hit in hits]
 
     assert set(found("灯塔")) == {("talk.pptx", 1)}

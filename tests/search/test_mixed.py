@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +13,19 @@ import PIL.Image
 import pytest
 import sample_folder
 
+from kilonova.api.index import open_store
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Content, Encoded, Modality, Text, Video
 from kilonova.media.document import pages
 from kilonova.models.background import background
 from kilonova.models.cards import FAKE, MINI
-from kilonova.search import local
 from kilonova.search.ingest import ingest
-from kilonova.search.items import Settings
-from kilonova.search.query import Hit, Mode, Query, Searcher
+from kilonova.search.query import Hit, Mode, Query
+from kilonova.search.searcher import Searcher
 from kilonova.segments.files import Kind
 from kilonova.segments.listing import look, resolve
+from kilonova.segments.segment import Plan
+from kilonova.stores.base import Collection
 
 QUERIES = [
     ("a horse", {"horse.webp", "film.mp4"}),
@@ -60,23 +63,24 @@ def contents(media: Path) -> dict[Kind, Content | Encoded]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     home = tmp_path_factory.mktemp("mixed")
     sample_folder.write(home / "media", demo.ITEMS)
-    with local.store(home) as store:
-        collection = local.collection(store, "files", "kilonova-mini", 1024)
+    with closing(open_store(home)) as store:
+        collection = Collection("files", "kilonova-mini", 1024)
+        store.create(collection)
 
         async def ask() -> Answers:
             async with Engine("kilonova-mini") as engine:
                 await engine.ready()
                 listing = look(resolve([str(home / "media")]))
-                tally = await ingest(store, collection, engine, listing, settings=Settings())
+                tally = await ingest(store, collection, engine, listing, plan=Plan())
                 assert (tally.added, tally.failed) == (26, [])
                 searcher = Searcher(store, engine)
 
                 async def hits(query: Query) -> list[Hit]:
                     return await searcher.search(collection, query)
 
-                mixed = {text: await hits(Query([(Text(text), 1.0)], k=5, mode=Mode.DENSE)) for text, _ in QUERIES}
+                mixed = {text: await hits(Query([(Text(text), 1.0)], limit=5, mode=Mode.VECTOR)) for text, _ in QUERIES}
                 pairs = {
-                    (asked, kind): await hits(Query([(content, 1.0)], kinds=(kind,), k=3, grouped=False))
+                    (asked, kind): await hits(Query([(content, 1.0)], kinds=(kind,), limit=3, group_by_file=False))
                     for asked, content in contents(home / "media").items()
                     for kind in Kind
                 }

@@ -15,7 +15,8 @@ import pytest
 
 from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput
-from kilonova.search import beside, indexed, ingest, reader
+from kilonova.search import beside, indexed, ingest
+from kilonova.segments import describe, document_worker
 from kilonova.segments.listing import look, resolve
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
@@ -266,7 +267,7 @@ def test_sound_in_a_films_file_is_not_embedded_again(tmp_path: Path, folder: Pat
     (folder / "声音.mp4").rename(folder / "voice.mp4")
     (folder / "voice.mp4").touch()
     tally = brought(tmp_path, folder)
-    assert (tally.moved, tally.removed, tally.parts, tally.failed) == (1, 1, 0, [])
+    assert (tally.moved, tally.removed, tally.segments, tally.failed) == (1, 1, 0, [])
     assert known(tmp_path)["voice.mp4"].payload["kind"] == "audio"
 
 
@@ -283,9 +284,9 @@ def test_what_a_file_says_of_itself_survives_broken_exif(tmp_path: Path, monkeyp
     def crash(_: object) -> None:
         raise TypeError("Exif that no one reads")
 
-    monkeypatch.setattr(reader, "_exif", crash)
-    asked = reader.Describe(str(path), ObjectInfo(path.stat().st_size, ""), reader.Kind.IMAGE)
-    assert reader.handler(str(tmp_path))(asked) == {"width": 32, "height": 32}
+    monkeypatch.setattr(describe, "_exif", crash)
+    asked = document_worker.FactsRequest(str(path), ObjectInfo(path.stat().st_size, ""), document_worker.Kind.IMAGE)
+    assert document_worker.handler(str(tmp_path))(asked) == {"width": 32, "height": 32}
 
 
 def test_what_a_part_of_a_model_cannot_embed_is_not_forgotten(
@@ -309,7 +310,7 @@ def test_a_file_with_endless_parts_is_indexed_as_far_as_they_fit(
     monkeypatch.setattr(ingest, "_MOST_PARTS", 3)
     (folder / "a.txt").write_text("word " * 1_000)
     tally = brought(tmp_path, folder)
-    assert (tally.added, tally.parts) == (2, 5)
+    assert (tally.added, tally.segments) == (2, 5)
     assert "first 3 parts" in failed(tally)["a.txt"]
 
 

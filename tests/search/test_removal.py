@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import shutil
@@ -13,12 +12,11 @@ from typing import Any
 
 import pytest
 
+from kilonova.api import index
 from kilonova.errors import InvalidInput, Unavailable
-from kilonova.search import local
-from kilonova.search.items import Settings
 from kilonova.segments import listing
 from kilonova.segments.listing import look, resolve
-from tests.search.indexing import brought, known
+from tests.search.indexing import brought, known, opened
 from tests.servers import BIN, S3, clean_environment
 
 
@@ -120,7 +118,7 @@ def test_a_disk_that_goes_away_while_the_run_goes_on(
     brought(tmp_path, folder)
     for path in folder.rglob("*.txt"):
         path.write_text("changed")
-    right = local.look
+    right = index.look
 
     def away(roots: list[str]) -> listing.Listing:
         found = right(roots)
@@ -128,7 +126,7 @@ def test_a_disk_that_goes_away_while_the_run_goes_on(
         folder.mkdir()
         return found
 
-    monkeypatch.setattr(local, "look", away)
+    monkeypatch.setattr(index, "look", away)
     tally = brought(tmp_path, folder)
     assert (tally.removed, len(tally.failed)) == (0, 1)
     assert len(known(tmp_path)) == 3
@@ -140,7 +138,7 @@ def test_files_deleted_while_the_run_goes_on_are_no_failures(
     brought(tmp_path, folder)
     (folder / "a.txt").write_text("changed")
     (folder / "new.txt").write_text("new")
-    right = local.look
+    right = index.look
 
     def deleted(roots: list[str]) -> listing.Listing:
         found = right(roots)
@@ -148,7 +146,7 @@ def test_files_deleted_while_the_run_goes_on_are_no_failures(
         (folder / "new.txt").unlink()
         return found
 
-    monkeypatch.setattr(local, "look", deleted)
+    monkeypatch.setattr(index, "look", deleted)
     tally = brought(tmp_path, folder)
     assert (tally.removed, tally.failed, tally.unchanged, tally.total) == (1, [], 2, 2)
     assert set(known(tmp_path)) == {"b.txt", "c.txt"}
@@ -160,14 +158,14 @@ def test_a_file_that_comes_back_after_the_listing_stays(
     """Editors delete a file and write it anew."""
     brought(tmp_path, folder)
     (folder / "a.txt").unlink()
-    right = local.look
+    right = index.look
 
     def back(roots: list[str]) -> listing.Listing:
         found = right(roots)
         (folder / "a.txt").write_text("back")
         return found
 
-    monkeypatch.setattr(local, "look", back)
+    monkeypatch.setattr(index, "look", back)
     tally = brought(tmp_path, folder)
     assert (tally.removed, tally.failed) == (0, [])
 
@@ -254,29 +252,23 @@ def test_s3_prefixes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_watching_goes_on_when_a_root_goes_away(tmp_path: Path, folder: Path) -> None:
-    async def run() -> list[tuple[int, int, int]]:
-        seen = []
-        with local.store(tmp_path / "data") as store:
-            made = local.collection(store, "files", "fake", 256)
-            rounds = local.rounds(
-                store, made, resolve([str(folder)]), Settings(), {}, lambda _: None, 0.05, data=tmp_path / "data"
-            )
-            async for tally in rounds:
-                seen.append((tally.unchanged, tally.removed, len(tally.failed)))
-                if len(seen) == 1:
-                    await asyncio.to_thread(folder.rename, tmp_path / "away")
-                elif len(seen) == 2:
-                    await asyncio.to_thread((tmp_path / "away").rename, folder)
-                else:
-                    await rounds.aclose()
-                    break
-        return seen
-
-    assert asyncio.run(run()) == [(0, 0, 0), (0, 0, 1), (3, 0, 0)]
+    seen = []
+    with opened(tmp_path) as files:
+        for progress in files.watch(folder, every=0.05):
+            seen.append((progress.unchanged, progress.removed, len(progress.failed)))
+            if len(seen) == 1:
+                folder.rename(tmp_path / "away")
+            elif len(seen) == 2:
+                (tmp_path / "away").rename(folder)
+            else:
+                break
+    assert seen == [(0, 0, 0), (0, 0, 1), (3, 0, 0)]
 
 
 def test_nothing_is_made_for_paths_that_are_not_there(tmp_path: Path) -> None:
     found = look(resolve([str(tmp_path / "nowhere")]))
     assert found.missing == {str(tmp_path / "nowhere")}
-    with pytest.raises(InvalidInput, match="There is no"):
-        asyncio.run(local.page(str(tmp_path / "nowhere.pdf"), 1))
+    with opened(tmp_path) as files:
+        with pytest.raises(InvalidInput, match="There is no"):
+            files.add(tmp_path / "nowhere")
+        assert files.store.collections() == []

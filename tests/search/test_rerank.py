@@ -10,8 +10,9 @@ import numpy as np
 
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Text
-from kilonova.search.query import Hit, Mode, Query, Searcher
+from kilonova.search.query import Hit, Mode, Query
 from kilonova.search.rerank import reordered
+from kilonova.search.searcher import Searcher
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Point
 
@@ -41,7 +42,7 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
         return np.array([len(text) for text in found], np.float32)
 
     def search(k: int, grouped: bool = True) -> list[Hit]:
-        query = Query([(Text("harbour"), 1.0)], mode=Mode.WORDS, k=k, grouped=grouped)
+        query = Query([(Text("harbour"), 1.0)], mode=Mode.KEYWORD, limit=k, group_by_file=grouped)
         return asyncio.run(Searcher(store, Engine("fake"), longest).search(collection, query))
 
     try:
@@ -49,6 +50,6 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
         assert [(hit.payload["uri"], hit.score) for hit in hits] == [("a", 25.0), ("b", 23.0), ("c", 7.0)]
         assert asked == [("harbour", sorted(texts.values()))]
         assert [hit.id for hit in search(1)] == [hits[0].id]  # more than k are read
-        assert [hit.id for hit in search(4, grouped=False)] == ["a#1", "b#0", "a#0", "c#0"]
+        assert [hit.id for hit in search(4, group_by_file=False)] == ["a#1", "b#0", "a#0", "c#0"]
     finally:
         store.close()

@@ -92,7 +92,7 @@ def test_a_date_with_seconds_in_its_zone(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("text", ["", [""], ["a", ""]])
-@pytest.mark.parametrize("mode", ["hybrid", "dense", "words"])
+@pytest.mark.parametrize("mode", ["hybrid", "vector", "keyword"])
 def test_an_emptied_search_box(http: httpx.Client, text: str | list[str], mode: str) -> None:
     answer = http.post("/v1/search", json={"collection": "拒绝", "text": text, "mode": mode})
     refused(answer, "at least 1 character (parameter: text.")

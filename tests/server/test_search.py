@@ -83,9 +83,9 @@ def encoded(data: bytes) -> dict[str, Any]:
 
 
 def test_words(served: Served) -> None:
-    assert names(served.search(text="灯塔", mode="words")) == ["灯塔.txt"]
+    assert names(served.search(text="灯塔", mode="keyword")) == ["灯塔.txt"]
     assert names(served.search(text="Annual revenue", where='kind = "document"'))[0] == "report.pdf"
-    assert sorted(names(served.search(text=["harbour", "灯塔"], mode="words"))) == ["page.html", "灯塔.txt"]
+    assert sorted(names(served.search(text=["harbour", "灯塔"], mode="keyword"))) == ["page.html", "灯塔.txt"]
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_words(served: Served) -> None:
 )
 def test_files_of_each_kind_as_json_and_as_a_form(served: Served, field: str, name: str) -> None:
     data = served.files[name]
-    by_json = served.search(**{field: encoded(data)}, mode="dense")
+    by_json = served.search(**{field: encoded(data)}, mode="vector")
     assert (by_json[0]["payload"]["name"], round(by_json[0]["similarity"], 3)) == (name, 1.0)
-    form = served.http.post("/v1/search", files={field: (name, data)}, data={"mode": "dense", "k": "3"})
+    form = served.http.post("/v1/search", files={field: (name, data)}, data={"mode": "vector", "limit": "3"})
     assert served.hits(form) == by_json[:3]
 
 
@@ -108,9 +108,11 @@ def test_several_at_once(served: Served) -> None:
         data={"text": TEXT, "not": "people", "kinds": ["text", "image"], "segments": "true"},
     )
     assert {hit["payload"]["kind"] for hit in served.hits(answer)} == {"text", "image"}
-    weighted = served.search(text={"text": TEXT, "weight": 0.01}, image=encoded(picture), mode="dense")
+    weighted = served.search(text={"text": TEXT, "weight": 0.01}, image=encoded(picture), mode="vector")
     assert names(weighted)[0] == "photo.png"
-    page = served.search(document={**encoded(served.files["report.pdf"]), "page": 2}, segments=True, mode="dense", k=1)
+    page = served.search(
+        document={**encoded(served.files["report.pdf"]), "page": 2}, segments=True, mode="vector", limit=1
+    )
     assert page[0]["payload"]["page"] == 2
 
 
@@ -118,17 +120,17 @@ def test_a_vector_and_feedback(served: Served) -> None:
     path = "/v1/collections/files/points/get"
     (point,) = served.http.post(path, json={"ids": [served.id("photo.png")]}).json()["points"]
     vector = np.frombuffer(base64.b64decode(point["vector"]), "<f4")
-    assert names(served.search(vector=vector.tolist(), k=1)) == ["photo.png"]
+    assert names(served.search(vector=vector.tolist(), limit=1)) == ["photo.png"]
     assert served.search(vector=point["vector"]) == served.search(vector=vector.tolist())
-    marked = {"good": [served.id("sound.wav")], "bad": [served.id("photo.png")]}
+    marked = {"relevant": [served.id("sound.wav")], "irrelevant": [served.id("photo.png")]}
     before, after = (
         {hit["payload"]["name"]: hit["similarity"] for hit in served.search(vector=point["vector"], **more)}
         for more in ({}, marked)
     )
     assert after["sound.wav"] > before["sound.wav"]
     assert after["photo.png"] < before["photo.png"]
-    plain, moved = (names(served.search(vector=point["vector"], k=3, **more)) for more in ({}, marked))
-    ranks = [hit["before"] for hit in served.search(vector=point["vector"], k=3, **marked)]
+    plain, moved = (names(served.search(vector=point["vector"], limit=3, **more)) for more in ({}, marked))
+    ranks = [hit["before"] for hit in served.search(vector=point["vector"], limit=3, **marked)]
     assert ranks == [plain.index(name) + 1 if name in plain else 0 for name in moved]
     assert all("before" not in hit for hit in served.search(vector=point["vector"]))
 
@@ -137,11 +139,11 @@ def test_a_vector_and_feedback(served: Served) -> None:
     ("fields", "status", "said"),
     [
         ({}, 400, "Nothing is looked for"),
-        ({"text": "x", "k": 0}, 400, "parameter: k"),
+        ({"text": "x", "limit": 0}, 400, "parameter: limit"),
         ({"text": "x", "kind": "image"}, 400, "parameter: kind"),
         ({"text": "x", "where": "year >="}, 400, "a value at its end"),
         ({"text": "x", "collection": "nothing"}, 404, "no collection nothing"),
-        ({"text": "x", "good": ["nobody"]}, 404, "no point nobody"),
+        ({"text": "x", "relevant": ["nobody"]}, 404, "no point nobody"),
         ({"vector": [1.0]}, 400, "vector of 1 number"),
         ({"vector": "!"}, 400, "cannot be read"),
         ({"image": {"bytes": ""}}, 400, "minLength"),
@@ -221,8 +223,8 @@ def test_the_command_line_works_through_the_server(served: Served, tmp_path: Pat
     (served.media / "新的.txt").write_text("一只红色的狐狸")
     said = json.loads(served.run("index", str(served.media), "--json"))
     assert (said["added"], said["unchanged"]) == (1, 6)
-    assert names(json.loads(served.run("search", "狐狸", "--mode", "words", "--json"))) == ["新的.txt"]
-    assert names(served.search(text="狐狸", mode="words")) == ["新的.txt"]
+    assert names(json.loads(served.run("search", "狐狸", "--mode", "keyword", "--json"))) == ["新的.txt"]
+    assert names(served.search(text="狐狸", mode="keyword")) == ["新的.txt"]
     (row,) = json.loads(served.run("collections", "list", "--json"))
     assert row["vectors"] == served.http.get("/v1/collections/files").json()["count"]
     (served.media / "新的.txt").unlink()
@@ -231,7 +233,7 @@ def test_the_command_line_works_through_the_server(served: Served, tmp_path: Pat
     assert "kilonova: " in served.run("search", "x", status=1)
     served.variables["KILONOVA_API_KEYS"] = ""
     served.variables["KILONOVA_CREDENTIALS"] = f"{ACCESS_KEY}:{SECRET_KEY}"  # signed requests
-    assert names(json.loads(served.run("search", "灯塔", "--mode", "words", "--json"))) == ["灯塔.txt"]
+    assert names(json.loads(served.run("search", "灯塔", "--mode", "keyword", "--json"))) == ["灯塔.txt"]
 
 
 def test_openapi_tells_of_every_route(served: Served) -> None:

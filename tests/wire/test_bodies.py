@@ -48,7 +48,7 @@ FLOODS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (searching, b'{"image":[' + many(b"1", 2_000_000) + b"]}"),
     (searching, b'{"image":[' + many(b"1", 900_000) + b"]}"),
     (searching, b'{"text":"' + b"x" * 20_000_000 + b'"}'),
-    (searching, b'{"good":[' + many(b'"a"', 190_000) + b"]}"),
+    (searching, b'{"relevant":[' + many(b'"a"', 190_000) + b"]}"),
     (searching, b'{"where":"' + b"a = 1 or " * 1_000_000 + b'a = 1"}'),
     (upserting, b'{"points":[' + many(b"1", 2_000_000) + b"]}"),
     (upserting, b'{"points":[' + many(b"{}", 900_000) + b"]}"),
@@ -106,8 +106,8 @@ def test_long_base64_that_is_wrong(padding: str) -> None:
         ("[]", "an object"),
         ("null", "an object"),
         ('{"text": "a", "colour": 1}', "parameter: colour"),
-        ('{"k": 0}', "parameter: k"),
-        ('{"k": ' + "9" * 5_000 + "}", "out of range"),
+        ('{"limit": 0}', "parameter: limit"),
+        ('{"limit": ' + "9" * 5_000 + "}", "out of range"),
         ('{"text": ' + "[" * 500, "recursion"),
         ('{"text": "\\ud800"}', "hex escape"),
     ],
@@ -119,7 +119,19 @@ def test_wrong_searches_name_the_parameter(body: str, message: str) -> None:
 
 
 def test_what_is_null_counts_as_left_out() -> None:
-    fields = ("text", "not", "image", "vector", "kinds", "where", "k", "mode", "good", "min_score", "collection")
+    fields = (
+        "text",
+        "not",
+        "image",
+        "vector",
+        "kinds",
+        "where",
+        "limit",
+        "mode",
+        "relevant",
+        "min_similarity",
+        "collection",
+    )
     assert searching(json.dumps(dict.fromkeys(fields)).encode()) == searching(b"{}")
     request = {"model": "m", "input": "a", "encoding_format": None, "dimensions": None, "user": None}
     body = json.dumps({**request, "embeddingPurpose": None}).encode()

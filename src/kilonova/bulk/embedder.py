@@ -5,31 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import orjson
-from pydantic import ValidationError
-
-from kilonova.bulk.files import Listed
-from kilonova.bulk.parts import Row, Settings, write
+from kilonova.bulk.parts import BulkSettings, Row, write
 from kilonova.engine.engine import Engine
-from kilonova.errors import Gone, InternalError, KilonovaError, Unavailable, Unreadable
-from kilonova.jobs.pipeline import Line, Pipeline
-from kilonova.jobs.sources import check_size, reading_processes
-from kilonova.media import limits
+from kilonova.errors import Gone, InternalError, InvalidInput, KilonovaError, Unavailable, Unreadable
 from kilonova.media.content import Modality
-from kilonova.media.sniff import format_of_name
 from kilonova.media.words import printable
+from kilonova.segments.embed import EmbeddedSegment, embed
+from kilonova.segments.files import File, Kind
+from kilonova.segments.read import Readers
+from kilonova.segments.segment import Plan
 from kilonova.storage.s3 import connect
-from kilonova.wire.async_invoke import SegmentedEmbeddingParams
-from kilonova.wire.nova import malformed
 
 __all__ = ["Embedder", "Outcome"]
 
-_AT_ONCE = 32  # files under way
+_FILES, _SEGMENTS = 32, 64  # under way at once
+_TYPES = {Kind.TEXT: "TEXT", Kind.IMAGE: "IMAGE", Kind.AUDIO: "AUDIO", Kind.VIDEO: "AUDIO_VIDEO_COMBINED"}
 _PART_ROWS, _PART_SECONDS = 4_096, 60.0  # what a kill costs at most
 
 
@@ -44,7 +39,7 @@ class Outcome:
         kept: whether its rows are written; a file that S3 would not give is tried again next time.
     """
 
-    file: Listed
+    file: File
     segments: int
     error: str = ""
     kept: bool = True
@@ -53,10 +48,11 @@ class Outcome:
 class Embedder:
     """Use as an async context manager: the model is loaded once for all files."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: BulkSettings) -> None:
         self._settings = settings
         self._engine = Engine(settings.model)
-        self._readers = reading_processes(self._engine.card)
+        self._readers = Readers(self._engine.card)
+        self._places = asyncio.Semaphore(_SEGMENTS)
         self._client = connect()
         self._rows: list[Row] = []
         self._written = time.monotonic()
@@ -73,21 +69,21 @@ class Embedder:
         self._readers.close()
         await self._engine.__aexit__(kind, error, trace)
 
-    async def run(self, found: AsyncIterator[Listed], told: Callable[[Outcome], None]) -> None:
+    async def run(self, found: AsyncIterator[File], on_outcome: Callable[[Outcome], None]) -> None:
         """Embed files. What is finished is written when this ends, also when it is cancelled.
 
         Raises:
             KilonovaError: the output cannot be written.
         """
-        places = asyncio.Semaphore(_AT_ONCE)
+        places = asyncio.Semaphore(_FILES)
 
-        async def one(file: Listed) -> None:
+        async def one(file: File) -> None:
             try:
                 outcome, rows = await self._embed(file)
                 async with self._writing:  # a file's rows stay together: all of them are there or none
                     self._rows += rows
                     await self._write(_PART_ROWS)
-                told(outcome)
+                on_outcome(outcome)
             finally:
                 places.release()
 
@@ -109,9 +105,9 @@ class Embedder:
         await asyncio.to_thread(write, self._client, self._settings, rows)
         self._written = time.monotonic()
 
-    async def _embed(self, file: Listed) -> tuple[Outcome, list[Row]]:
+    async def _embed(self, file: File) -> tuple[Outcome, list[Row]]:
         try:
-            lines = await self._lines(file)
+            rows = [row async for row in self._rows_of(file)]
         except Gone:  # deleted since it was listed
             return Outcome(file, 0, kept=False), []
         except (Unavailable, Unreadable, InternalError) as error:
@@ -125,36 +121,30 @@ class Embedder:
         except BaseException as error:
             said = printable(f"It breaks what reads it ({type(error).__name__}: {error}).")
             return Outcome(file, 0, said, kept=False), []
-        rows = [_row(file, line) for line in lines]
         failed = next((row.error for row in rows if row.error), "")
         return Outcome(file, sum(row.vector is not None for row in rows), failed), rows
 
-    async def _lines(self, file: Listed) -> list[Line]:
-        self._engine.require(file.modality)
-        check_size(file.uri, file.info, file.modality)
-        pipeline = Pipeline(self._engine, self._readers, self._params(file), file.info, 0, self._client)
-        async with contextlib.aclosing(pipeline):
-            return [line for segment in await pipeline.take(limits.TEXT_SEGMENTS + 1) for line in segment]
-
-    def _params(self, file: Listed) -> SegmentedEmbeddingParams:
+    async def _rows_of(self, file: File) -> AsyncGenerator[Row]:
+        self._engine.require(Modality(str(file.kind)))
         settings = self._settings
-        media: dict[str, Any] = {"source": {"s3Location": {"uri": file.uri}}}
-        if file.modality is not Modality.TEXT:
-            media["format"] = format_of_name(file.uri)
-        if file.modality is Modality.TEXT:
-            media["segmentationConfig"] = {"maxLengthChars": settings.characters}
-        elif file.modality is not Modality.IMAGE:
-            media["segmentationConfig"] = {"durationSeconds": settings.seconds}
-        asked = {"embeddingPurpose": settings.purpose, "embeddingDimension": settings.dimension}
-        asked[str(file.modality)] = media
-        try:
-            return SegmentedEmbeddingParams.model_validate_json(orjson.dumps(asked))
-        except ValidationError as error:  # a key that Nova's contract has no room for
-            raise malformed(error) from None
+        plan = Plan(seconds=settings.seconds, characters=settings.characters, verbatim=True)
+        segments = self._readers.read(file, plan)
+        stream = embed(self._engine, segments, settings.purpose, settings.dimension, self._places)
+        async with contextlib.aclosing(stream):
+            async for embedded in stream:
+                yield _row(file, embedded)
 
 
-def _row(file: Listed, line: Line) -> Row:
-    found = line.metadata
-    unit = "CharPosition" if file.modality is Modality.TEXT else "Seconds"
-    start, end = float(found.get(f"segmentStart{unit}", 0.0)), float(found.get(f"segmentEnd{unit}", 0.0))
-    return Row(file, line.kind, found["segmentIndex"], start, end, line.vector, printable(line.message))
+def _row(file: File, embedded: EmbeddedSegment) -> Row:
+    segment = embedded.segment
+    vector, error = None, segment.fault
+    for result in embedded.results:  # one, for a video's frames and audio are embedded together
+        if not isinstance(result, KilonovaError):
+            vector = result.vector
+        elif isinstance(result, InvalidInput) and file.kind is Kind.IMAGE:
+            raise result  # the file is one segment: it is the file that is refused
+        else:
+            error = str(result)
+    return Row(
+        file, _TYPES[file.kind], segment.index, segment.start or 0.0, segment.end or 0.0, vector, printable(error)
+    )

@@ -13,26 +13,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kilonova.bulk.files import Listed
+from kilonova.bulk.files import state_key
 from kilonova.errors import InvalidInput
 from kilonova.models.card import Purpose
+from kilonova.segments.files import File
 from kilonova.storage.objects import ObjectFile, Target, objects
 
-__all__ = ["Row", "Settings", "done", "write"]
+__all__ = ["BulkSettings", "Row", "done", "write"]
 
 _META = b"kilonova"
 
 
 @dataclass(frozen=True)
-class Settings:
+class BulkSettings:
     """How everything is embedded, and where the vectors go.
 
     Attributes:
         output: ``s3://bucket/prefix``.
         model: name in the registry.
         purpose: what the vectors will be used for.
-        dimension: length of the vectors.
-        seconds: length of segments of sound and film.
+        dimension: of the vectors.
+        seconds: length of segments of audio and video.
         characters: longest segment of a text.
     """
 
@@ -62,7 +63,7 @@ class Row:
         error: what went wrong, "" when there is a vector.
     """
 
-    file: Listed
+    file: File
     kind: str = ""
     segment: int = 0
     start: float = 0.0
@@ -77,7 +78,7 @@ class Row:
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def write(client: Any, settings: Settings, rows: Sequence[Row]) -> str:
+def write(client: Any, settings: BulkSettings, rows: Sequence[Row]) -> str:
     """Write a part; its name. It is there as a whole or not at all."""
     vectors = pa.array(
         [row.vector if row.vector is not None else None for row in rows],
@@ -87,7 +88,7 @@ def write(client: Any, settings: Settings, rows: Sequence[Row]) -> str:
         "id": pa.array([row.id for row in rows], pa.string()),
         "uri": pa.array([row.file.uri for row in rows], pa.string()),
         "etag": pa.array([row.file.info.etag for row in rows], pa.string()),
-        "modality": pa.array([str(row.file.modality) for row in rows], pa.string()),
+        "modality": pa.array([str(row.file.kind) for row in rows], pa.string()),
         "type": pa.array([row.kind or None for row in rows], pa.string()),
         "segment": pa.array([row.segment for row in rows], pa.int32()),
         "start": pa.array([row.start for row in rows], pa.float64()),
@@ -104,8 +105,8 @@ def write(client: Any, settings: Settings, rows: Sequence[Row]) -> str:
     return name
 
 
-def done(client: Any, settings: Settings) -> set[bytes]:
-    """Keys (``Listed.key``) of the files whose vectors are there already.
+def done(client: Any, settings: BulkSettings) -> set[bytes]:
+    """Keys (``state_key``) of the files whose vectors are there already.
 
     Raises:
         InvalidInput: they were made with other settings.
@@ -128,5 +129,5 @@ def done(client: Any, settings: Settings) -> set[bytes]:
                 f"{uri} is no part of ours or is damaged: {error}.", "Delete it, and run again."
             ) from None
         pairs = zip(table["uri"].to_pylist(), table["etag"].to_pylist(), strict=True)
-        found.update(Listed.digest(name, etag) for name, etag in pairs)
+        found.update(state_key(name, etag) for name, etag in pairs)
     return found

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.collections import Data, Store
-from kilonova.cli.inputs import read_file
+from kilonova.cli import options
+from kilonova.cli.inputs import Argument
 from kilonova.cli.out import cell
-from kilonova.media.content import Detail
 
 if TYPE_CHECKING:
-    from kilonova.search.query import Hit
+    from kilonova.api.hits import Classification
 
 __all__ = ["classify"]
 
 
 def classify(
     inputs: Annotated[list[str], typer.Argument(help="Files, or texts.")],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Where the labelled neighbours are.")] = "files",
+    collection: options.Collection = options.COLLECTION,
     label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
-    k: Annotated[int, typer.Option("-k", help="Neighbours that vote.", min=1, max=1_000)] = 7,
+    limit: Annotated[int, options.limit("Neighbours that vote.", 1_000)] = 7,
     majority: Annotated[bool, typer.Option(help="One neighbour, one vote; by default near ones count more.")] = False,
-    data: Data = None,
-    store: Store = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
+    data: options.Data = None,
+    store: options.Store = "",
+    as_json: Annotated[bool, options.json("One JSON object a line.")] = False,
 ) -> None:
     """Say what files are by their nearest neighbours in a labelled collection, and show these.
 
@@ -45,31 +43,28 @@ def classify(
     from rich.console import Console
     from rich.table import Table
 
-    from kilonova.search import local
-    from kilonova.search.vote import vote
+    from kilonova.api.index import Index
 
-    contents = [read_file(name, Detail.STANDARD) for name in inputs]
-    with local.store(data, store) as opened:
-        found = asyncio.run(local.neighbours(opened, opened.find(collection), contents, label, k))
-    rows = [(name, vote(hits, label, majority=majority), hits) for name, hits in zip(inputs, found, strict=True)]
+    with Index(collection, data=data, store=store) as index:
+        found = index.classify(*map(Argument, inputs), label=label, limit=limit, majority=majority)
     if as_json:
-        for name, shares, hits in rows:
-            print(json.dumps(_plain(name, shares, hits, label), ensure_ascii=False))
+        for name, one in zip(inputs, found, strict=True):
+            print(json.dumps(_plain(name, one, label), ensure_ascii=False))
         return
     table = Table("input", label, "share", "neighbours")
-    for name, shares, hits in rows:
-        (best, share), *_ = shares.items()
-        near = ", ".join(f"{hit.payload.get('name', hit.id)} ({hit.similarity or 0:.2f})" for hit in hits[:3])
-        table.add_row(cell(Path(name).name), cell(best), f"{share:.0%}", cell(near))
+    for name, one in zip(inputs, found, strict=True):
+        near = ", ".join(f"{hit.payload.get('name', hit.id)} ({hit.similarity or 0:.2f})" for hit in one.neighbours[:3])
+        table.add_row(cell(Path(name).name), cell(one.label), f"{one.shares[one.label]:.0%}", cell(near))
     Console().print(table)
 
 
-def _plain(name: str, shares: dict[str, float], hits: list[Hit], label: str) -> dict[str, Any]:
+def _plain(name: str, found: Classification, label: str) -> dict[str, Any]:
     return {
         "input": name,
-        "label": next(iter(shares)),
-        "shares": {one: round(share, 6) for one, share in shares.items()},
+        "label": found.label,
+        "shares": {one: round(share, 6) for one, share in found.shares.items()},
         "neighbours": [
-            {"id": hit.id, "similarity": round(hit.similarity or 0.0, 6), "label": hit.payload[label]} for hit in hits
+            {"id": hit.id, "similarity": round(hit.similarity or 0.0, 6), "label": hit.payload[label]}
+            for hit in found.neighbours
         ],
     }

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kilonova import _home
+from kilonova.cli import options
 from kilonova.errors import KilonovaError, NotFound
 
 if TYPE_CHECKING:
     from kilonova.stores.base import VectorStore
 
-__all__ = ["Data", "Store", "app"]
+__all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="What `kilonova index` made: list it, delete it.")
-Data = Annotated[Path | None, typer.Option(help="Folder of the collections; by default the user's.")]
-Store = Annotated[
-    str, typer.Option(envvar="KILONOVA_STORE", help="Address of another store of vectors, see `kilonova copy --help`.")
-]
 
 
 @app.command("list")
 def show(
-    data: Data = None,
-    store: Store = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    data: options.Data = None,
+    store: options.Store = "",
+    as_json: options.Json = False,
 ) -> None:
     """List collections: their vectors, model and dimension.
 
@@ -41,9 +38,9 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from kilonova.search import local
+    from kilonova.api.index import open_store
 
-    with local.store(data, store) as opened:
+    with closing(open_store(data or _home.data(), store)) as opened:
         found, faults = opened.counts()
     if as_json:
         rows: list[dict[str, object]] = [{**one.facts, "vectors": count} for one, count in found if count is not None]
@@ -66,8 +63,8 @@ def show(
 @app.command()
 def drop(
     name: Annotated[str, typer.Argument(help="Which collection.")],
-    data: Data = None,
-    store: Store = "",
+    data: options.Data = None,
+    store: options.Store = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a collection. The files it was made from are not touched.
@@ -76,9 +73,10 @@ def drop(
 
         kilonova collections drop photos
     """
-    from kilonova.search import indexed, local
+    from kilonova.api.index import open_store
+    from kilonova.search import indexed
 
-    with local.store(data, store) as opened:
+    with closing(open_store(data or _home.data(), store)) as opened:
         if not yes:
             typer.confirm(f"Delete {name} with {_size(opened, name)}?", abort=True)
         opened.drop(name)

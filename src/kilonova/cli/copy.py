@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kilonova.cli.collections import Data, Store
-from kilonova.cli.embed import progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import progress_bar
 
 __all__ = ["copy"]
 
@@ -16,9 +16,9 @@ __all__ = ["copy"]
 def copy(
     collection: Annotated[str, typer.Argument(help="Which collection.")],
     to: Annotated[str, typer.Option(help="Address of the store to copy to; by default the one it is in.")] = "",
-    called: Annotated[str, typer.Option("--as", help="Name of the copy; by default the same.")] = "",
-    store: Store = "",
-    data: Data = None,
+    name: Annotated[str, typer.Option("--as", help="Name of the copy; by default the same.")] = "",
+    store: options.Store = "",
+    data: options.Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Copy a collection to another store, with vectors, payloads and words, and check the counts.
@@ -34,23 +34,15 @@ def copy(
 
         kilonova copy photos --store qdrant+http://localhost:6333 --to edge:/data/collections
     """
-    from kilonova.search import local
-    from kilonova.search.copy import copy as copied
-    from kilonova.stores import registry
+    from kilonova.api.index import Index
 
-    if not to and not called:
+    if not to and not name:
         raise typer.BadParameter("Say where to, or another name.", param_hint="--to or --as")
-    with local.store(data, store) as source:
-        target = registry.opened(to) if to else source
+    with Index(collection, data=data, store=store) as index, progress_bar(quiet) as bar:
+        task = bar.add_task("copying", total=index.count())
         try:
-            with progress_bar(quiet) as progress:
-                task = progress.add_task("copying", total=source.count(collection))
-                made = copied(source, collection, target, called, lambda done: progress.update(task, completed=done))
-            count = target.count(made.name)
+            count = index.copy(to, name, lambda done: bar.update(task, completed=done))
         except KeyboardInterrupt:
             print("Stopped; nothing is left of the copy.", file=sys.stderr)
             raise typer.Exit(130) from None
-        finally:
-            if target is not source:
-                target.close()
-    print(f"{made.name}: {count:,} vectors are copied.")
+    print(f"{name or collection}: {count:,} vectors are copied.")

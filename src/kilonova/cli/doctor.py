@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from kilonova import __version__, _home
+from kilonova.cli import options
 from kilonova.credentials import configured as identity
 from kilonova.errors import KilonovaError
 from kilonova.models import registry
@@ -30,9 +31,9 @@ class Finding:
 
 
 def doctor(
-    port: Annotated[int, typer.Option(help="Port to look for a server on.")] = 8000,
-    host: Annotated[str, typer.Option(help="Host to look for a server on.")] = "127.0.0.1",
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False,
+    port: Annotated[int, options.port("Port to look for a server on.")] = options.PORT,
+    host: Annotated[str, options.host("Host to look for a server on.")] = options.HOST,
+    as_json: options.Json = False,
 ) -> None:
     """Tell what is installed, reachable and missing, and how to get it. Exit status 1 when a model cannot run.
 

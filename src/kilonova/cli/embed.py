@@ -2,57 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.cli.inputs import content, read_file
+from kilonova.api.contents import Text
+from kilonova.cli import options
+from kilonova.cli._common import check_dimension, progress_bar
+from kilonova.cli.inputs import Argument
 from kilonova.cli.out import cell
 from kilonova.errors import KilonovaError
-from kilonova.media import limits
-from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation
-from kilonova.media.sniff import modality_of_name
+from kilonova.media.content import Detail
 from kilonova.models.card import Purpose
-from kilonova.storage.s3 import S3Reader
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-
     from kilonova.engine.engine import Embedding
 
-__all__ = ["check_dimension", "embed", "progress_bar"]
+__all__ = ["embed"]
 
 _TABLE = 20  # inputs that a table of their cosines can show
-_AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
+_BAR = 8  # inputs from which on a progress bar is shown
 
 
-class _Kind(StrEnum):
-    """Where an input comes from: what may look like a path, a line of standard input, words for certain."""
-
-    ARGUMENT = "argument"
-    LINE = "line"
-    TEXT = "text"
-
-
-@dataclass(frozen=True)
-class _Input:
-    value: str
-    kind: _Kind
-
-
-def _inputs(arguments: list[str]) -> Iterator[_Input]:
+def _contents(arguments: list[str], texts: list[str], detail: Detail) -> Iterator[tuple[str, Argument | Text]]:
     for one in arguments:
         if one == "-":
-            yield from (_Input(line.rstrip("\n"), _Kind.LINE) for line in sys.stdin)
+            for line in sys.stdin:
+                yield line.rstrip("\n"), Argument(line.rstrip("\n"), detail, guess=False)
         else:
-            yield _Input(one, _Kind.ARGUMENT)
+            yield one, Argument(one, detail)
+    yield from ((one, Text(one)) for one in texts)
 
 
 def embed(
@@ -62,11 +45,11 @@ def embed(
     text: Annotated[
         list[str] | None, typer.Option("--text", help="A text, even if it looks like a path. May be repeated.")
     ] = None,
-    purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
-    dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
-    detail: Annotated[Detail, typer.Option(help="How finely images are looked at.")] = Detail.STANDARD,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole vector.")] = False,
+    purpose: options.Purpose = Purpose.GENERIC_INDEX,
+    dimension: options.Dimension = options.DIMENSION,
+    detail: options.Detail = Detail.STANDARD,
+    model: options.Model = options.MODEL,
+    as_json: Annotated[bool, options.json("One JSON object a line, with the whole vector.")] = False,
     npy: Annotated[Path | None, typer.Option(help="Write all vectors as float32 [n, dimension] to this file.")] = None,
 ) -> None:
     """Embed texts and files on this machine, without a server.
@@ -86,25 +69,25 @@ def embed(
         cut -f2 captions.tsv | kilonova embed --json -
     """
     check_dimension(dimension)
-    names = [*_inputs(inputs or []), *(_Input(one, _Kind.TEXT) for one in text or [])]
-    names = [name for name in names if name.value]
-    if not names:
+    named = [(name, content) for name, content in _contents(inputs or [], text or [], detail) if name]
+    if not named:
         raise typer.BadParameter("Nothing to embed.", param_hint="INPUTS")
-    if len(names) > _TABLE and not as_json and npy is None:
-        raise typer.BadParameter(f"{len(names)} inputs are too many for a table.", param_hint="--json or --npy")
+    if len(named) > _TABLE and not as_json and npy is None:
+        raise typer.BadParameter(f"{len(named)} inputs are too many for a table.", param_hint="--json or --npy")
     failed: list[tuple[str, KilonovaError]] = []
     done: list[tuple[str, Embedding]] = []
+    from kilonova.api.embedder import Embedder
 
-    def take(name: str, result: Embedding | KilonovaError) -> None:
-        if isinstance(result, KilonovaError):
-            failed.append((name, result))
-            return
-        if as_json:
-            _print_json(name, result)
-        if npy is not None or not as_json:
-            done.append((name, result))
-
-    asyncio.run(_embed(names, purpose, dimension, detail, model, take, quiet=as_json))
+    with Embedder(model) as embedder, progress_bar(as_json or len(named) < _BAR) as bar:
+        results = embedder.embed_each((one for _, one in named), purpose=purpose, dimension=dimension)
+        for (name, _), result in zip(named, bar.track(results, len(named), description="embedding"), strict=True):
+            if isinstance(result, KilonovaError):
+                failed.append((name, result))
+                continue
+            if as_json:
+                _print_json(name, result)
+            if npy is not None or not as_json:
+                done.append((name, result))
     if npy is not None and not failed:  # rows must stay in step with the arguments
         _write(npy, [result for _, result in done])
     elif npy is None and done:
@@ -113,44 +96,8 @@ def embed(
         print(f"kilonova: {name[:80]}: {error}", file=sys.stderr)
     if failed:
         missing = f"; {npy} is not written" if npy is not None else ""
-        print(f"kilonova: {len(failed)} of {len(names)} inputs failed{missing}.", file=sys.stderr)
+        print(f"kilonova: {len(failed)} of {len(named)} inputs failed{missing}.", file=sys.stderr)
         raise typer.Exit(1)
-
-
-async def _embed(
-    names: list[_Input],
-    purpose: Purpose,
-    dimension: int,
-    detail: Detail,
-    model: str,
-    take: Callable[[str, Embedding | KilonovaError], None],
-    quiet: bool,
-) -> None:
-    """Embed everything and hand over each result, in the order of ``names``, as soon as it is its turn."""
-    from kilonova.engine.engine import Engine
-
-    places = asyncio.Semaphore(_AT_ONCE)
-    s3 = S3Reader()  # one for all inputs: its client takes a fifth of a second to make
-
-    async def one(engine: Engine, name: _Input) -> Embedding | KilonovaError:
-        async with places:
-            try:
-                found = await engine.embed(await _read(name, detail, s3), purpose, dimension)
-            except KilonovaError as error:
-                return error
-        assert found is not None  # only the sound of a film can be missing, which is not asked for here
-        return found
-
-    async with Engine(model, queue=_AT_ONCE) as engine:
-        await engine.ready()
-        with progress_bar(quiet or len(names) < 8) as progress:
-            tasks = [asyncio.create_task(one(engine, name)) for name in names]
-            try:
-                for name, task in zip(names, progress.track(tasks, description="embedding"), strict=True):
-                    take(name.value, await task)
-            finally:
-                for task in tasks:
-                    task.cancel()
 
 
 def _print_json(name: str, result: Embedding) -> None:
@@ -170,35 +117,6 @@ def _write(path: Path, results: list[Embedding]) -> None:
     except OSError as error:
         raise KilonovaError(f"{path} cannot be written: {error.strerror}.") from error
     print(f"Wrote {vectors.shape[0]} x {vectors.shape[1]} numbers to {path}.", file=sys.stderr)
-
-
-async def _read(name: _Input, detail: Detail, s3: S3Reader) -> Text | Encoded:
-    """An argument as what it names: an S3 object, a file, or the text itself."""
-    if name.kind is _Kind.TEXT:
-        return Text(name.value, Truncation.END)
-    if name.value.startswith("s3://"):
-        modality = modality_of_name(name.value) or Modality.TEXT
-        data = await s3.read(name.value, limits.S3_BYTES[modality])
-        return content(name.value, data, modality, detail)
-    return await asyncio.to_thread(read_file, name.value, detail, name.kind is _Kind.ARGUMENT)
-
-
-def check_dimension(dimension: int) -> None:
-    """Refuse a ``--dimension`` that Nova does not have."""
-    from kilonova.engine.matryoshka import DIMENSIONS
-
-    if dimension not in DIMENSIONS:
-        raise typer.BadParameter(f"{dimension} is none of {DIMENSIONS}.", param_hint="--dimension")
-
-
-def progress_bar(hidden: bool, *told: ProgressColumn) -> Progress:
-    """A progress bar on standard error, with the time left; gone when it is done. What stands between, how many of how
-    many by default, may be given."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), *(told or (MofNCompleteColumn(),)), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True)
 
 
 def _compare(done: list[tuple[str, Embedding]]) -> None:

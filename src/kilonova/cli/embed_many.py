@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
 from kilonova.errors import KilonovaError
 from kilonova.models.card import Purpose
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as ProgressBar
 
-    from kilonova.bulk.run import Tally
+    from kilonova.segments.progress import Progress
 
 __all__ = ["embed_many"]
 
@@ -35,14 +36,14 @@ def embed_many(
     source: Annotated[str, typer.Argument(help="Everything under this prefix.", metavar="s3://BUCKET/PREFIX")],
     output: Annotated[str, typer.Option(help="Where the Parquet files go: s3://bucket/prefix.")],
     engine: Annotated[Engine, typer.Option(help="This machine, or a Ray cluster.")] = Engine.LOCAL,
-    purpose: Annotated[Purpose, typer.Option(help="What the vectors are for.")] = Purpose.GENERIC_INDEX,
-    dimension: Annotated[int, typer.Option(help="256, 384, 1024 or 3072.")] = 1024,
+    purpose: options.Purpose = Purpose.GENERIC_INDEX,
+    dimension: options.Dimension = options.DIMENSION,
     seconds: Annotated[int, typer.Option(help="Length of segments of sound and film.", min=1, max=30)] = 5,
     characters: Annotated[int, typer.Option(help="Longest segment of a text.", min=800, max=50_000)] = 8_000,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
+    model: options.Model = options.MODEL,
     ray_address: Annotated[str | None, typer.Option(help="The cluster's; RAY_ADDRESS, or else this machine.")] = None,
     ray_cores: Annotated[int, typer.Option(help="Cores of each worker on the cluster.", min=1)] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+    as_json: Annotated[bool, options.json("Print what was done as one JSON object.")] = False,
 ) -> None:
     """Embed millions of files from S3 to Parquet, one row a segment: id, uri, type, segment, times, vector.
 
@@ -65,73 +66,77 @@ def embed_many(
         import pyarrow  # noqa: F401
     except ImportError:
         raise KilonovaError("Parquet files need pyarrow.", "Install it with: pip install 'kilonova[bulk]'.") from None
-    from kilonova.bulk.parts import Settings
-    from kilonova.bulk.run import Tally, here, on_ray
+    from kilonova.bulk.parts import BulkSettings
+    from kilonova.bulk.run import here, on_ray
+    from kilonova.segments.progress import Progress
     from kilonova.storage.s3 import split_prefix
 
     for uri in (source, output):
         split_prefix(uri)
-    settings = Settings(output.rstrip("/"), model, purpose, dimension, seconds, characters)
-    with _bar(as_json) as progress:
-        task = progress.add_task("embedding", total=None, segments=0)
+    settings = BulkSettings(output.rstrip("/"), model, purpose, dimension, seconds, characters)
+    with _bar(as_json) as bar:
+        task = bar.add_task("embedding", total=None, segments=0)
 
-        def told(tally: Tally) -> None:
-            left = tally.listed - tally.known - tally.other.total() - tally.skipped.total()
-            progress.update(
-                task, completed=tally.finished, total=left if tally.complete else None, segments=tally.segments
-            )
+        def show(progress: Progress) -> None:
+            total = progress.total - progress.unchanged if progress.complete else None
+            bar.update(task, completed=_embedded(progress), total=total, segments=progress.segments)
 
-        tally = Tally()
+        progress = Progress()
         try:
             if engine is Engine.RAY:
-                on_ray(source, settings, told, ray_address, ray_cores, tally)
+                on_ray(source, settings, show, ray_address, ray_cores, progress)
             else:
-                asyncio.run(here(source, settings, told, tally))
+                asyncio.run(here(source, settings, show, progress))
         except KilonovaError as error:
             if as_json:
-                _report(tally, settings.output, as_json, str(error))
+                _report(progress, settings.output, as_json, str(error))
             raise
-    _report(tally, settings.output, as_json)
-    if tally.failed:
+    _report(progress, settings.output, as_json)
+    if progress.failed:
         raise typer.Exit(1)
 
 
-def _bar(hidden: bool) -> Progress:
+def _bar(hidden: bool) -> ProgressBar:
     from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
     segments = TextColumn("{task.fields[segments]:,} segments")
     return progress_bar(hidden, MofNCompleteColumn(), segments, TimeElapsedColumn())
 
 
-def _report(tally: Tally, output: str, as_json: bool, error: str = "") -> None:
+def _embedded(progress: Progress) -> int:
+    """Files embedded now, with or without errors."""
+    return progress.added + len(progress.failed)
+
+
+def _report(progress: Progress, output: str, as_json: bool, error: str = "") -> None:
     if as_json:
         print_json(
             {
                 "output": output,
-                "listed": tally.listed,
-                "alreadyThere": tally.known,
-                "otherFiles": tally.other.total(),
-                "otherEndings": dict(tally.other.most_common()),
-                "skipped": dict(tally.skipped.most_common()),
-                "embedded": tally.finished,
-                "segments": tally.segments,
-                "failed": [{"uri": uri, "error": reason} for uri, reason in tally.failed],
+                "listed": progress.total + progress.other.total() + progress.skipped.total(),
+                "alreadyThere": progress.unchanged,
+                "otherFiles": progress.other.total(),
+                "otherEndings": dict(progress.other.most_common()),
+                "skipped": dict(progress.skipped.most_common()),
+                "embedded": _embedded(progress),
+                "segments": progress.segments,
+                "failed": [{"uri": uri, "error": reason} for uri, reason in progress.failed],
                 **({"error": error} if error else {}),
             }
         )
         return
     from kilonova.segments.skipped import NAMES, listed
 
-    for uri, reason in tally.failed[:_SHOWN]:
+    for uri, reason in progress.failed[:_SHOWN]:
         print(f"kilonova: {shown(uri)}: {shown(reason)}", file=sys.stderr)
-    if len(tally.failed) > _SHOWN:
-        print(f"kilonova: and {len(tally.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
-    other, skipped = tally.other.total(), {NAMES[kind]: count for kind, count in tally.skipped.items()}
+    if len(progress.failed) > _SHOWN:
+        print(f"kilonova: and {len(progress.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
+    other, skipped = progress.other.total(), {NAMES[kind]: count for kind, count in progress.skipped.items()}
     parts = [
-        f"{tally.finished:,} files, {tally.segments:,} vectors in {output}",
-        f"{tally.known:,} were there already" if tally.known else "",
-        f"{other:,} of other kinds were passed over ({shown(listed(tally.other))})" if other else "",
+        f"{_embedded(progress):,} files, {progress.segments:,} vectors in {output}",
+        f"{progress.unchanged:,} were there already" if progress.unchanged else "",
+        f"{other:,} of other kinds were passed over ({shown(listed(progress.other))})" if other else "",
         f"passed over: {listed(skipped)}" if skipped else "",
-        f"{len(tally.failed):,} failed" if tally.failed else "",
+        f"{len(progress.failed):,} failed" if progress.failed else "",
     ]
     print("; ".join(part for part in parts if part) + ".")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kilonova import _home
+from kilonova.cli import options
 from kilonova.credentials import configured as identity
 from kilonova.credentials.configured import is_loopback
 from kilonova.storage.local import endpoint
@@ -27,12 +27,10 @@ class Shell(StrEnum):
 
 
 def env(
-    port: Annotated[int, typer.Option(help="Port of the server.")] = 8000,
-    host: Annotated[str, typer.Option(help="Host of the server.")] = "127.0.0.1",
+    port: Annotated[int, options.port("Port of the server.")] = options.PORT,
+    host: Annotated[str, options.host("Host of the server.")] = options.HOST,
     https: Annotated[bool, typer.Option("--https", help="The server has a certificate (serve --tls-cert).")] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of a `kilonova up --data DIR` that is not found by itself.")
-    ] = None,
+    data: options.Data = None,
     shell: Annotated[Shell, typer.Option(help="Syntax to print.")] = Shell.SH,
 ) -> None:
     """Print the variables that point AWS clients (boto3, the AWS CLI, SDKs) at a Kilonova server.
@@ -56,7 +54,7 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    places = [data] if data else [_home.data(), _home.config()]
+    places = [data or _home.data(), _home.config()]
     s3 = next(filter(None, (endpoint(place, port) for place in places)), None) if is_loopback(host) else None
     if s3:  # started by `kilonova up`
         values["AWS_ENDPOINT_URL_S3"] = s3

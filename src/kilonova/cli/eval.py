@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kilonova.cli import options
 from kilonova.media.content import Detail, Encoded, Image, Text
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def evaluate(
     ],
     pairs: Annotated[Path | None, typer.Option(help="The pairs; FOLDER/pairs.tsv if not given.")] = None,
     dimension: Annotated[list[int] | None, typer.Option(help="256, 384, 1024 or 3072; may be repeated.")] = None,
-    detail: Annotated[Detail, typer.Option(help="How finely images are looked at.")] = Detail.STANDARD,
-    model: Annotated[str, typer.Option(help="The model, see `kilonova models`.")] = "kilonova-mini",
-    as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
+    detail: options.Detail = Detail.STANDARD,
+    model: options.Model = options.MODEL,
+    as_json: Annotated[bool, options.json("The report as one JSON object.")] = False,
 ) -> None:
     """Measure how well a model finds the right thing: recall@1, @5 and @10, NDCG@10 and MRR.
 
@@ -89,7 +90,7 @@ def _read(folder: Path, detail: Detail, cell: str) -> Text | Encoded | Image:
 
 
 def _track(hidden: bool) -> Any:
-    from kilonova.cli.embed import progress_bar
+    from kilonova.cli._common import progress_bar
 
     def track(tasks: Sequence[Any]) -> Iterator[Any]:
         with progress_bar(hidden) as progress:

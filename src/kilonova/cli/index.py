@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -12,28 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kilonova import _home
-from kilonova.cli.collections import Data, Store
-from kilonova.cli.embed import check_dimension, progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.out import print_json, shown
-from kilonova.errors import InvalidInput, KilonovaError, NotFound
+from kilonova.errors import KilonovaError
 
 if TYPE_CHECKING:
-    from kilonova.search.ingest import Tally
-    from kilonova.stores.base import VectorStore
+    from kilonova.segments.progress import Progress
 
 __all__ = ["index"]
 
 _SHOWN = 20  # bad files listed
-_LOOK_SECONDS = 2.0  # between two looks of --watch
 
 
 def index(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, or s3://bucket/prefix.")],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Where to; made when there is none.")] = "files",
-    model: Annotated[
-        str | None,
-        typer.Option(help="The model of a new collection, see `kilonova models`; kilonova-mini if not given."),
-    ] = None,
+    collection: options.Collection = options.COLLECTION,
+    model: options.NewModel = None,
     dimension: Annotated[
         int | None, typer.Option(help="Of a new collection: 256, 384, 1024 or 3072; 1024 if not given.")
     ] = None,
@@ -49,9 +42,9 @@ def index(
             "--remove-missing", help="Forget the files of folders that are not there, are empty or are not mounted."
         ),
     ] = False,
-    data: Data = None,
-    store: Store = "",
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+    data: options.Data = None,
+    store: options.Store = "",
+    as_json: Annotated[bool, options.json("The result as JSON.")] = False,
 ) -> None:
     """Index folders of texts, pages, images, sounds and films, so that `kilonova search` finds them.
 
@@ -71,65 +64,44 @@ def index(
     """
     if dimension is not None:
         check_dimension(dimension)
-    said = dict(map(_fact, facts or []))
-    from kilonova.search import local
-    from kilonova.search.ingest import Tally
-    from kilonova.search.items import Settings
-    from kilonova.segments.listing import resolve
+    from kilonova.api.index import Index
+    from kilonova.segments.progress import Progress
 
-    if "" in paths:  # a script's variable that is not set, which would mean the folder that it runs in
-        raise InvalidInput("A path is empty.", "Name files, folders, or s3://bucket/prefix; . is the current folder.")
-    roots = resolve(paths)
-    settings, tally = Settings(characters, seconds), Tally()
+    last, noted = Progress(), dict(map(_fact, facts or []))
     folder = _home.private(data or _home.data())
-    with local.store(folder, store) as opened:
-        _check_roots(opened, collection, roots)
-        made = local.collection(opened, collection, model, dimension)
+    with Index(collection, model=model, dimension=dimension, data=folder, store=store) as opened:
         try:
-            with progress_bar(as_json or watch) as progress:
-                task = progress.add_task("indexing", total=None)
+            with progress_bar(as_json or watch) as bar:
+                task = bar.add_task("indexing", total=None)
 
-                def told(tally: Tally) -> None:
-                    progress.update(task, total=tally.total, completed=tally.done)
+                def show(progress: Progress) -> None:
+                    nonlocal last
+                    last = progress
+                    bar.update(task, total=progress.total, completed=progress.done)
 
-                async def run() -> Tally:
-                    every = _LOOK_SECONDS if watch else None
-                    rounds = local.rounds(
-                        opened, made, roots, settings, said, told, every, model or "", folder, remove_missing, tally
-                    )
-                    async with contextlib.aclosing(rounds):
-                        async for done in rounds:
-                            if watch:
-                                _tell(done)
-                    return done
-
-                done = asyncio.run(run())
+                how: dict[str, Any] = {
+                    "facts": noted,
+                    "seconds": seconds,
+                    "characters": characters,
+                    "remove_missing": remove_missing,
+                    "on_progress": show,
+                }
+                if watch:
+                    for done in opened.watch(*paths, **how):
+                        _tell(done)
+                done = opened.add(*paths, **how)
         except KeyboardInterrupt:
             print("Stopped; what is done is kept. The same command goes on.", file=sys.stderr)
             if as_json:
-                _report(tally, collection, as_json, "Stopped by Ctrl-C.")
+                _report(last, collection, as_json, "Stopped by Ctrl-C.")
             raise typer.Exit(130) from None
         except KilonovaError as error:
             if as_json:
-                _report(tally, collection, as_json, str(error))
+                _report(last, collection, as_json, str(error))
             raise
     _report(done, collection, as_json)
     if done.failed:
         raise typer.Exit(1)
-
-
-def _check_roots(store: VectorStore, collection: str, roots: list[str]) -> None:
-    """Refuse paths none of which is there, before a collection is made for them."""
-    from kilonova.segments.listing import is_missing
-
-    if not all(map(is_missing, roots)):
-        return
-    try:
-        store.find(collection)  # which may know their files: the run then says what it keeps of them
-    except NotFound:
-        raise InvalidInput(
-            f"There is no {', '.join(map(shown, roots))}.", "Name files, folders, or s3://bucket/prefix."
-        ) from None
 
 
 def _fact(text: str) -> tuple[str, Any]:
@@ -141,7 +113,7 @@ def _fact(text: str) -> tuple[str, Any]:
     except ValueError:
         found = value
     found = found if isinstance(found, str | int | float | bool | list) else value
-    from kilonova.search.facts import keepable
+    from kilonova.segments.facts import keepable
 
     kept, reasons = keepable({name: found})
     if reasons:
@@ -149,38 +121,36 @@ def _fact(text: str) -> tuple[str, Any]:
     return next(iter(kept.items()))
 
 
-def _tell(tally: Tally) -> None:
+def _tell(progress: Progress) -> None:
     """A line for each round of --watch in which something happened."""
-    if tally.done > tally.unchanged or tally.removed or tally.failed:
-        print(f"{time.strftime('%H:%M:%S')} {_summary(tally)}", file=sys.stderr, flush=True)
-        for uri, reason in tally.failed:
+    if progress.done > progress.unchanged or progress.removed or progress.failed:
+        print(f"{time.strftime('%H:%M:%S')} {_summary(progress)}", file=sys.stderr, flush=True)
+        for uri, reason in progress.failed:
             print(f"  {shown(uri)}: {shown(reason)}", file=sys.stderr, flush=True)
 
 
-def _summary(tally: Tally) -> str:
+def _summary(progress: Progress) -> str:
     counts = [
-        (tally.added, "added"), (tally.changed, "changed"), (tally.moved, "moved or copied"),
-        (tally.unchanged, "unchanged"), (tally.removed, "removed"), (len(tally.failed), "failed"),
+        (progress.added, "added"), (progress.changed, "changed"), (progress.moved, "moved or copied"),
+        (progress.unchanged, "unchanged"), (progress.removed, "removed"), (len(progress.failed), "failed"),
     ]  # fmt: skip
     return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing there"
 
 
-def _report(tally: Tally, collection: str, as_json: bool, error: str = "") -> None:
+def _report(progress: Progress, collection: str, as_json: bool, error: str = "") -> None:
     if as_json:
         print_json(
             {
                 "collection": collection,
-                "files": tally.total,
-                **{
-                    name: getattr(tally, name)
-                    for name in ("added", "changed", "moved", "unchanged", "removed", "parts")
-                },
-                "failed": [{"uri": uri, "reason": reason} for uri, reason in tally.failed],
-                "warnings": [{"uri": uri, "reason": reason} for uri, reason in tally.warnings],
-                "otherFiles": tally.other.total(),
-                "otherEndings": dict(tally.other.most_common()),
-                "skipped": dict(tally.skipped.most_common()),
-                "seconds": round(tally.seconds, 3),
+                "files": progress.total,
+                **{name: getattr(progress, name) for name in ("added", "changed", "moved", "unchanged", "removed")},
+                "parts": progress.segments,
+                "failed": [{"uri": uri, "reason": reason} for uri, reason in progress.failed],
+                "warnings": [{"uri": uri, "reason": reason} for uri, reason in progress.warnings],
+                "otherFiles": progress.other.total(),
+                "otherEndings": dict(progress.other.most_common()),
+                "skipped": dict(progress.skipped.most_common()),
+                "seconds": round(progress.seconds, 3),
                 **({"error": error} if error else {}),
             }
         )
@@ -188,17 +158,19 @@ def _report(tally: Tally, collection: str, as_json: bool, error: str = "") -> No
     from kilonova.segments.files import HINTS
     from kilonova.segments.skipped import NAMES, listed
 
-    rate = f" ({(tally.done - tally.unchanged) / tally.seconds:.1f} files a second)" if tally.seconds else ""
-    print(f"{collection}: {_summary(tally)} in {tally.seconds:.1f} s{rate}; {tally.parts:,} new vectors.")
-    if other := tally.other.total():
+    rate = (
+        f" ({(progress.done - progress.unchanged) / progress.seconds:.1f} files a second)" if progress.seconds else ""
+    )
+    print(f"{collection}: {_summary(progress)} in {progress.seconds:.1f} s{rate}; {progress.segments:,} new vectors.")
+    if other := progress.other.total():
         files = "1 file of a kind" if other == 1 else f"{other:,} files of kinds"
-        print(f"  {files} that cannot be indexed: {shown(listed(tally.other))}")
-        for hint in sorted({HINTS[ending] for ending in tally.other if ending in HINTS}):
-            print(f"  Of these {', '.join(one for one in HINTS if one in tally.other)} can be: {hint}")
-    if tally.skipped:
-        print(f"  Passed over: {listed({NAMES[kind]: count for kind, count in tally.skipped.items()})}")
-    _list(tally.failed)
-    _list([(uri, f"warning: {reason}") for uri, reason in tally.warnings])
+        print(f"  {files} that cannot be indexed: {shown(listed(progress.other))}")
+        for hint in sorted({HINTS[ending] for ending in progress.other if ending in HINTS}):
+            print(f"  Of these {', '.join(one for one in HINTS if one in progress.other)} can be: {hint}")
+    if progress.skipped:
+        print(f"  Passed over: {listed({NAMES[kind]: count for kind, count in progress.skipped.items()})}")
+    _list(progress.failed)
+    _list([(uri, f"warning: {reason}") for uri, reason in progress.warnings])
 
 
 def _list(every: list[tuple[str, str]]) -> None:

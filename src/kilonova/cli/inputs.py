@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+from dataclasses import dataclass
 from pathlib import Path
 
 from kilonova.errors import InvalidInput
 from kilonova.media import limits
-from kilonova.media.content import Detail, Encoded, Modality, Text, Truncation, VideoPart
-from kilonova.media.office import ENDINGS as OFFICE
-from kilonova.media.sniff import FORMATS, TEXTS, format_of_name, modality_of_name, sniff
-from kilonova.media.text import decode
+from kilonova.media.content import Detail, Encoded, Input, Modality, Text, Truncation
+from kilonova.media.input import PAGES, UNSUPPORTED, as_input, read_input
+from kilonova.media.sniff import TEXTS, modality_of_name
+from kilonova.storage.s3 import S3Reader
 
-__all__ = ["content", "read_file"]
+__all__ = ["Argument", "read_file"]
 
-_PAGES = (".pdf", *OFFICE)
-# Endings of files that are no texts and cannot be embedded.
-_STRANGE = (
-    *(".svg", ".eps", ".ps", ".ai", ".psd", ".xcf", ".ico", ".raw", ".dng", ".cr2", ".nef", ".arw", ".djvu"),
-    *(".doc", ".xls", ".ppt", ".docm", ".xlsm", ".pptm", ".odt", ".ods", ".odp", ".rtf", ".epub", ".mobi", ".eml"),
-    *(".msg", ".pages", ".numbers", ".key", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar"),
-    *(".exe", ".dll", ".so", ".bin", ".iso", ".dmg", ".apk", ".jar", ".pyc", ".npy", ".npz", ".parquet", ".db"),
-    *(".sqlite", ".swf", ".mid", ".midi", ".ttf", ".otf", ".woff", ".woff2", ".rm", ".ape", ".dsf"),
-)
+
+@dataclass(frozen=True)
+class Argument:
+    """What somebody typed, read when it is its turn.
+
+    Attributes:
+        value: a path, an ``s3://`` URI, or a text.
+        detail: how finely an image is looked at.
+        guess: whether what only looks like a path is taken for one; so it is with arguments, not with lines of a file.
+    """
+
+    value: str
+    detail: Detail = Detail.STANDARD
+    guess: bool = True
+
+    async def read_with(self, s3: S3Reader) -> Input:
+        """What it names.
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
+        if self.value.startswith("s3://"):
+            modality = modality_of_name(self.value) or Modality.TEXT
+            data = await s3.read(self.value, limits.S3_BYTES[modality])
+            return as_input(self.value, data, modality, self.detail)
+        return await asyncio.to_thread(read_file, self.value, self.detail, self.guess)
+
+
 _HINT = "Name a file that is there; `kilonova embed --text` takes words that look like a path."
 
 
@@ -54,45 +75,7 @@ def read_file(name: str, detail: Detail, guess: bool = True) -> Text | Encoded:
         raise InvalidInput(f"{name} is a folder.", f"`kilonova index {name}` embeds what is in it.")
     if not path.is_file():
         raise InvalidInput(f"{name} is no regular file ({oct(mode)}).", _HINT)
-    return _read(path, name, detail)
-
-
-def _read(path: Path, name: str, detail: Detail) -> Text | Encoded:
-    try:
-        with path.open("rb") as file:
-            found, modalities = sniff(file.read(2048))
-        size = path.stat().st_size
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
-    lower = name.lower()
-    if found == "pdf" or lower.endswith(_PAGES):
-        kind = "pdf" if found == "pdf" else lower.rpartition(".")[2]
-        raise InvalidInput(f"{name} is {kind}, a document of pages.", f"`kilonova index {name}` embeds them.")
-    if not modalities and (found != "unknown" or lower.endswith(_STRANGE)):
-        kind = found if found != "unknown" else lower.rpartition(".")[2]
-        raise InvalidInput(f"{name} is {kind}, which cannot be embedded.", f"Files: txt, {_formats()}.")
-    named = modality_of_name(name)
-    modality = named if named and named in modalities else max(modalities, default=Modality.TEXT)  # film before sound
-    limit = limits.S3_BYTES[modality]
-    if size > limit:
-        raise InvalidInput(f"{name} has {size:,} bytes; at most {limit:,} are taken.")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
-    return content(name, data, modality, detail)
-
-
-def content(name: str, data: bytes, modality: Modality, detail: Detail) -> Text | Encoded:
-    """The bytes of a file as what is embedded; a film's file that holds sound alone is a sound.
-
-    Raises:
-        InvalidInput: it is called a text and is none.
-    """
-    if modality is Modality.TEXT:
-        return Text(decode(data, name), Truncation.END)
-    part = VideoPart.ANY if modality is Modality.VIDEO else VideoPart.BOTH
-    return Encoded(modality, data, format_of_name(name), detail, part)
+    return read_input(path, detail, name)
 
 
 def _looks_like_a_path(name: str, guess: bool) -> bool:
@@ -101,7 +84,7 @@ def _looks_like_a_path(name: str, guess: bool) -> bool:
     if "\n" in name:
         return False
     spaced = any(letter.isspace() for letter in name)
-    ending = name.lower().endswith((*TEXTS, *_PAGES, *_STRANGE)) or modality_of_name(name) is not None
+    ending = name.lower().endswith((*TEXTS, *PAGES, *UNSUPPORTED)) or modality_of_name(name) is not None
     if not guess:
         return modality_of_name(name) is not None and not spaced
     if ending and (not spaced or "/" in name):
@@ -114,7 +97,3 @@ def _looks_like_a_path(name: str, guess: bool) -> bool:
         return Path(name).parent.is_dir()
     except OSError:  # too long, or a part of it may not be looked into
         return False
-
-
-def _formats() -> str:
-    return ", ".join(form for forms in FORMATS.values() for form in forms if form != "three_gp")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova.cli.embed import progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import progress_bar
 from kilonova.errors import KilonovaError
 
 if TYPE_CHECKING:
@@ -20,16 +21,15 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="List, watch and cancel asynchronous invocations.")
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS, _ANSWER_SECONDS = 0.5, 30.0
 _Arn = Annotated[str, typer.Argument(help="The invocation's ARN, or the job id at its end.", metavar="JOB")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 @app.command("list")
 def list_jobs(
     status: Annotated[str, typer.Option(help="Only InProgress, Completed or Failed ones.")] = "",
-    limit: Annotated[int, typer.Option(help="The newest so many.", min=1)] = 20,
-    as_json: _Json = False,
+    limit: Annotated[int, options.limit("How many at most; the newest come first.")] = 20,
+    as_json: options.Json = False,
 ) -> None:
     """List invocations, the newest first.
 
@@ -39,11 +39,11 @@ def list_jobs(
 
         kilonova jobs list --status Failed --json
     """
-    client = _Client()
+    jobs = _Jobs()
     query = {"maxResults": min(limit, 1000), **({"statusEquals": status} if status else {})}
     found: list[dict[str, Any]] = []
     while len(found) < limit:
-        page = client.call("GET", "/async-invoke", query)
+        page = jobs.page(query)
         found += page["asyncInvokeSummaries"]
         if "nextToken" not in page:
             break
@@ -67,14 +67,14 @@ def list_jobs(
 
 
 @app.command()
-def show(job: _Arn, as_json: _Json = False) -> None:
+def show(job: _Arn, as_json: options.Json = False) -> None:
     """Show one invocation: how far it is, and why it failed if it did.
 
     **Example**
 
         kilonova jobs show abcdefghijkl
     """
-    found = _Client().describe(job)
+    found = _Jobs().describe(job)
     if as_json:
         print(json.dumps(found, indent=2))
         return
@@ -96,21 +96,21 @@ def show(job: _Arn, as_json: _Json = False) -> None:
 
 
 @app.command()
-def wait(job: _Arn, as_json: _Json = False) -> None:
+def wait(job: _Arn, as_json: options.Json = False) -> None:
     """Wait until an invocation has ended; the exit status is 1 when it failed.
 
     **Example**
 
         kilonova jobs wait abcdefghijkl && aws s3 ls s3://bucket/out/abcdefghijkl/
     """
-    client = _Client()
-    found = client.describe(job)
+    jobs = _Jobs()
+    found = jobs.describe(job)
     with _bar(as_json) as bar:
         task = bar.add_task(job[-12:], total=None, segments=0, speed="")
         while found["status"] == "InProgress":
             _show(bar, task, found["progress"])
             time.sleep(_POLL_SECONDS)
-            found = client.describe(job)
+            found = jobs.describe(job)
         _show(bar, task, found["progress"])
     if as_json:
         print(json.dumps(found, indent=2))
@@ -128,66 +128,52 @@ def cancel(job: _Arn) -> None:
 
         kilonova jobs cancel abcdefghijkl
     """
-    client = _Client()
-    client.call("POST", f"/kilonova/jobs/{client.arn(job)}/cancel")
+    _Jobs().cancel(job)
     print(f"Cancelled {job}.", file=sys.stderr)
 
 
-class _Client:
-    """Signed calls of a Kilonova server, which the AWS variables name."""
+class _Jobs:
+    """The invocations of the Kilonova server that the AWS variables name."""
 
     def __init__(self) -> None:
         import boto3
-        from botocore.httpsession import URLLib3Session
 
-        self._session = boto3.session.Session()
-        self._region = self._session.region_name or "us-east-1"
-        client = self._session.client("bedrock-runtime", region_name=self._region)
-        self._url = client.meta.endpoint_url
-        if "amazonaws.com" in self._url:
-            raise KilonovaError(
-                "AWS_ENDPOINT_URL_BEDROCK_RUNTIME names no Kilonova server.", 'Run: eval "$(kilonova env --port 8000)"'
-            )
-        self._http = URLLib3Session(timeout=30)
+        from kilonova.client.connection import Connection
+        from kilonova.credentials.credential import Credential
 
-    def arn(self, job: str) -> str:
-        """The ARN of a job id."""
-        from kilonova.wire.async_invoke import ACCOUNT
+        session = boto3.session.Session()
+        self._region = session.region_name or "us-east-1"
+        url = session.client("bedrock-runtime", region_name=self._region).meta.endpoint_url
+        hint = 'Run: eval "$(kilonova env --port 8000)"'
+        if "amazonaws.com" in url:
+            raise KilonovaError("AWS_ENDPOINT_URL_BEDROCK_RUNTIME names no Kilonova server.", hint)
+        found = session.get_credentials()
+        if found is None:
+            raise KilonovaError("There are no AWS credentials.", hint)
+        credential = Credential("aws", found.access_key, found.secret_key, found.token or "")
+        self._connection = Connection(url, credential, seconds=_ANSWER_SECONDS, region=self._region)
 
-        return job if job.startswith("arn:") else f"arn:aws:bedrock:{self._region}:{ACCOUNT}:async-invoke/{job}"
+    def page(self, query: dict[str, Any]) -> dict[str, Any]:
+        """A page of invocations, as ListAsyncInvokes answers."""
+        found: dict[str, Any] = self._connection.json("GET", "/async-invoke", query=query)
+        return found
 
     def describe(self, job: str) -> dict[str, Any]:
-        """What is known of a job."""
-        return self.call("GET", f"/kilonova/jobs/{self.arn(job)}")
+        """What is known of an invocation."""
+        found: dict[str, Any] = self._connection.json("GET", self._path(job))
+        return found
 
-    def call(self, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The JSON that the server answers.
+    def cancel(self, job: str) -> None:
+        """End an invocation."""
+        self._connection.json("POST", f"{self._path(job)}/cancel")
 
-        Raises:
-            KilonovaError: it answers with an error, or cannot be reached.
-        """
-        from urllib.parse import quote, urlencode
+    def _path(self, job: str) -> str:
+        from urllib.parse import quote
 
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
+        from kilonova.wire.async_invoke import ACCOUNT
 
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise KilonovaError("There are no AWS credentials.", 'Run: eval "$(kilonova env --port 8000)"')
-        url = self._url + quote(path, safe="/") + (f"?{urlencode(query)}" if query else "")
-        request = AWSRequest(method, url)
-        SigV4Auth(credentials, "bedrock", self._region).add_auth(request)
-        try:
-            answer = self._http.send(request.prepare())
-        except BotoCoreError as error:
-            raise KilonovaError(
-                f"No answer from {self._url} ({type(error).__name__}).", "Is `kilonova serve` or `kilonova up` running?"
-            ) from error
-        body: dict[str, Any] = json.loads(answer.content)
-        if answer.status_code != 200:
-            raise KilonovaError(str(body.get("message", f"HTTP {answer.status_code}")))
-        return body
+        arn = job if job.startswith("arn:") else f"arn:aws:bedrock:{self._region}:{ACCOUNT}:async-invoke/{job}"
+        return f"/kilonova/jobs/{quote(arn, safe='/')}"
 
 
 def _bar(hidden: bool) -> Progress:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 from kilonova import __version__
 from kilonova.cli import (
     classify,
     collections,
+    config,
+    configuration,
     copy,
     doctor,
     embed,
@@ -20,6 +26,7 @@ from kilonova.cli import (
     index,
     jobs,
     models,
+    options,
     plugins,
     pull,
     search,
@@ -28,7 +35,7 @@ from kilonova.cli import (
 )
 from kilonova.errors import KilonovaError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "command", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,15 +44,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Text, images, audio and video as vectors of one space, behind Amazon Nova's API, on your own machine.",
 )
-for command in (
+for function in (
     up.up, serve.serve, env.env, embed.embed, index.index, search.search, classify.classify, copy.copy, models.models,
     pull.pull, doctor.doctor, plugins.plugins,
 ):  # fmt: skip
-    app.command()(command)
+    app.command()(function)
 app.command("embed-many")(embed_many.embed_many)
 app.command("eval")(eval.evaluate)
 app.add_typer(collections.app, name="collections")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(config.app, name="config")
 
 
 def _version(wanted: bool) -> None:
@@ -56,9 +64,28 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
+    configuration_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            envvar="KILONOVA_CONFIG",
+            metavar="FILE",
+            help="Read this file instead of kilonova.toml in the current folder.",
+        ),
+    ] = None,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Options that stand before a command."""
+    configuration.apply(context, configuration_file)
+
+
+def command() -> TyperGroup:
+    """The whole command line, with a variable for each option."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    options.name_variables(root)
+    return root
 
 
 def main() -> None:
@@ -66,7 +93,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a character shows its number
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        command()()
     except KilonovaError as error:
         print(f"kilonova: {error}", file=sys.stderr)
         sys.exit(1)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kilonova.cli import options
 from kilonova.media.content import Modality
 from kilonova.models import registry
 from kilonova.models.card import ModelCard
@@ -19,7 +20,7 @@ __all__ = ["models"]
 def models(
     given: Annotated[list[str] | None, typer.Argument(help="Names, or folders, as `--model` takes them.")] = None,
     measure: Annotated[bool, typer.Option(help="Load each that is here, and measure its speed; it is kept.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """List the models and what each is for.
 

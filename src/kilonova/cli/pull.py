@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from kilonova import _home
-from kilonova.cli.embed import progress_bar
+from kilonova.cli import options
+from kilonova.cli._common import progress_bar
 
 __all__ = ["pull"]
 
@@ -24,7 +25,7 @@ def pull(
     onnx: Annotated[
         str | None, typer.Option(metavar="FILE", help="This ONNX file of a text model: on CPUs, without torch.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end, no progress bars.")] = False,
+    as_json: Annotated[bool, options.json("One JSON object at the end, no progress bars.")] = False,
 ) -> None:
     """Download a model, checked and resumable. Nothing else of Kilonova ever downloads.
 

@@ -7,26 +7,16 @@ from typing import Annotated
 
 import typer
 
-from kilonova.cli.collections import Store
+from kilonova.cli import options
 from kilonova.cli.running import Options, run, stopped_by_signals
 
-__all__ = ["Models", "serve"]
-
-Models = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        help="A model, by default kilonova-mini (see `kilonova models`). Several times for several; the first stands "
-        "for Nova's ids.",
-        show_default=False,
-    ),
-]
+__all__ = ["serve"]
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
-    models: Models = None,
+    host: Annotated[str, options.host("Address to listen on.")] = options.HOST,
+    port: Annotated[int, options.port("Port to listen on; 0 takes a free one.", 0)] = options.PORT,
+    models: options.Models = None,
     credentials: Annotated[
         Path | None, typer.Option(help="TOML file of who may call, instead of credentials.toml (docs/credentials.md).")
     ] = None,
@@ -38,14 +28,12 @@ def serve(
         float, typer.Option(help="Unload a model that nobody wanted for so long; it comes back. 0 keeps it.", min=0)
     ] = 0.0,
     batch_seconds: Annotated[float, typer.Option(help="How long the model may take for one batch.", min=0.1)] = 60.0,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder for what is kept: jobs, collections. By default the user's data folder.")
-    ] = None,
-    store: Store = "",
+    data: options.Data = None,
+    store: options.Store = "",
     database: Annotated[
         str, typer.Option(help="Keep jobs in this database, shared by several servers: postgresql://…")
     ] = "",
-    jobs: Annotated[int, typer.Option(help="Asynchronous invocations that run at once.", min=1)] = 8,
+    jobs: Annotated[int, typer.Option(help="How many asynchronous invocations run at once.", min=1)] = 8,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serve HTTPS. Needs --tls-key.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key of --tls-cert.")] = None,
     allow_host: Annotated[
@@ -55,7 +43,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
+    log_level: options.LogLevel = options.LOG_LEVEL,
 ) -> None:
     """Serve Amazon Nova's API (and OpenAI's `/v1/embeddings`) until Ctrl-C.
 
@@ -73,9 +61,9 @@ def serve(
 
         kilonova serve --host 0.0.0.0 --credentials credentials.toml --log-level info
     """
-    options = Options(
-        host, port, models or ["kilonova-mini"], credentials, region, queue, max_mb, cache_mb, idle_minutes,
+    settings = Options(
+        host, port, models or [options.MODEL], credentials, region, queue, max_mb, cache_mb, idle_minutes,
         batch_seconds, data, store, database, jobs, tls_cert, tls_key, allow_host or [], log_level,
     )  # fmt: skip
     with stopped_by_signals():
-        run(options)
+        run(settings)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kilonova import _home
-from kilonova.cli import serve
+from kilonova.cli import options
 from kilonova.cli.running import Options, run, stopped_by_signals
 from kilonova.credentials import configured as identity
 from kilonova.errors import KilonovaError
@@ -19,13 +18,11 @@ __all__ = ["up"]
 
 
 def up(
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    port: Annotated[int, options.port("Port to listen on.")] = options.PORT,
     bucket: Annotated[list[str] | None, typer.Option(help="Make this bucket; may be repeated.")] = None,
-    models: serve.Models = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder for objects and jobs. By default the user's data folder.")
-    ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error; logs are JSON on stderr.")] = "warning",
+    models: options.Models = None,
+    data: options.Data = None,
+    log_level: options.LogLevel = options.LOG_LEVEL,
 ) -> None:
     """Serve Nova's API together with an S3 of its own: no AWS account is needed for anything.
 
@@ -67,7 +64,7 @@ def up(
         run(
             Options(
                 port=port,
-                models=models or ["kilonova-mini"],
+                models=models or [options.MODEL],
                 data=folder,
                 log_level=log_level,
                 others={"s3": s3.state},

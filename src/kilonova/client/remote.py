@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
 import numpy as np
 import orjson
 import urllib3
 
 from kilonova import errors
+from kilonova.client.connection import Connection
 from kilonova.credentials.credential import Credential
 from kilonova.media.limits import INLINE_BODY_BYTES
 from kilonova.stores.backends.servers import ServerStore
@@ -24,7 +22,7 @@ from kilonova.wire.bedrock import ERRORS
 
 __all__ = ["Remote"]
 
-_TIMEOUT = urllib3.Timeout(connect=5, read=300)  # building an index takes its time
+_SECONDS = 300.0  # building an index takes its time
 _MOST_BYTES = INLINE_BODY_BYTES * 3 // 4
 _MOST_IDS = 1_000
 _ERRORS = {name: kind for kind, (name, _) in ERRORS.items()}
@@ -40,8 +38,7 @@ class Remote(ServerStore):
 
     def __init__(self, url: str, credential: Credential) -> None:
         super().__init__()
-        self._url, self._credential = url.rstrip("/"), credential
-        self._pool = urllib3.PoolManager(timeout=_TIMEOUT, maxsize=8)
+        self._connection = Connection(url, credential, seconds=_SECONDS)
 
     def _has(self, name: str) -> bool:
         return False  # the server itself refuses what it has
@@ -81,14 +78,15 @@ class Remote(ServerStore):
             self._ask(collection.name, "/delete", {"ids": ids[first : first + _MOST_IDS]})
 
     def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
-        answer = self._open("POST", f"{_path(collection.name)}/points/scroll", _asked(where, vectors=vectors))
+        path = f"/v1/collections{_path(collection.name)}/points/scroll"
+        answer = self._connection.open("POST", path, _asked(where, vectors=vectors))
         try:
             rest = b""
             for chunk in answer.stream(1 << 18):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (_point(orjson.loads(line)) for line in lines)
         except urllib3.exceptions.HTTPError as error:
-            raise errors.Unavailable(f"{self._url} broke off: {error}.", "Try again.") from None
+            raise errors.Unavailable(f"{self._connection.url} broke off: {error}.", "Try again.") from None
         finally:
             answer.release_conn()
 
@@ -105,16 +103,16 @@ class Remote(ServerStore):
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        return self._query(collection.name, _asked(where, vector=wire.encoded(vector), k=k, exact=exact))
+        return self._query(collection.name, _asked(where, vector=wire.encoded(vector), limit=k, exact=exact))
 
     def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
-        return self._query(collection.name, _asked(where, text=text, k=k))
+        return self._query(collection.name, _asked(where, text=text, limit=k))
 
     def _optimize(self, collection: Collection) -> None:
         self._call("POST", f"{_path(collection.name)}/optimize")
 
     def close(self) -> None:
-        self._pool.clear()
+        self._connection.close()
 
     def _query(self, name: str, asked: dict[str, Any]) -> list[Match]:
         found = self._ask(name, "/query", asked)["matches"]
@@ -124,50 +122,11 @@ class Remote(ServerStore):
         return self._call("POST", f"{_path(name)}/points{path}", body)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | bytes = b"") -> Any:
-        return orjson.loads(self._open(method, path, body, whole=True).data)
-
-    def _open(
-        self, method: str, path: str, body: dict[str, Any] | bytes, *, whole: bool = False
-    ) -> urllib3.BaseHTTPResponse:
-        try:
-            data = body if isinstance(body, bytes) else orjson.dumps(body)
-        except orjson.JSONEncodeError:  # a lone surrogate, which JSON has no form for
-            raise errors.InvalidInput("A name, id or text is not valid Unicode.", "Repair it.") from None
-        url = f"{self._url}/v1/collections{path}"
-        try:
-            answer = self._pool.request(
-                method, url, body=data, headers=self._headers(method, url, data), preload_content=whole, retries=False
-            )
-            if answer.status < 400:
-                return answer
-            said = answer.data
-        except urllib3.exceptions.HTTPError as error:
-            raise errors.Unavailable(
-                f"The server at {self._url} cannot be reached ({type(error).__name__}).", "Is it still running?"
-            ) from None
-        raise _error(answer.status, said)
-
-    def _headers(self, method: str, url: str, data: bytes) -> dict[str, str]:
-        who = self._credential
-        headers = {"Content-Type": "application/json"}
-        if who.api_key:
-            return {**headers, "Authorization": f"Bearer {who.api_key}"}
-        request = botocore.awsrequest.AWSRequest(method, url, headers, data)
-        keys = botocore.credentials.Credentials(who.access_key_id, who.secret_access_key, who.session_token or None)
-        botocore.auth.SigV4Auth(keys, "bedrock", "us-east-1").add_auth(request)
-        return dict(request.headers.items())
+        return self._connection.json(method, f"/v1/collections{path}", body)
 
 
 def _path(name: str) -> str:
     return f"/{quote(name)}"
-
-
-def _error(status: int, body: bytes) -> errors.KilonovaError:
-    try:
-        said = orjson.loads(body)["error"]
-        return _ERRORS[said["code"]](said["message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return errors.InternalError(f"The server answered {status}: {body[:200]!r}.")
 
 
 def _asked(where: Filter | None, **fields: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 
-from kilonova.engine.worker import Vector
 from kilonova.media.content import Encoded, Text
+from kilonova.models.base import Embedded
 from kilonova.models.card import ModelCard, Purpose
 
 __all__ = ["VectorCache"]
@@ -22,7 +22,7 @@ class VectorCache:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._size = 0
-        self._entries: OrderedDict[bytes, Vector] = OrderedDict()
+        self._entries: OrderedDict[bytes, Embedded] = OrderedDict()
 
     @staticmethod
     def key(item: Text | Encoded, card: ModelCard, purpose: Purpose) -> bytes:
@@ -39,14 +39,14 @@ class VectorCache:
         """Whether anything is ever kept; without it no key need be computed."""
         return self._capacity > 0
 
-    def get(self, key: bytes) -> Vector | None:
+    def get(self, key: bytes) -> Embedded | None:
         """The entry of that key, which becomes the youngest."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: bytes, entry: Vector) -> None:
+    def put(self, key: bytes, entry: Embedded) -> None:
         """Keep an entry, dropping the oldest ones beyond the capacity."""
         previous = self._entries.pop(key, None)
         if previous is not None:

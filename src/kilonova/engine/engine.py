@@ -19,13 +19,13 @@ from kilonova.engine.gpus import assigned
 from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
-from kilonova.engine.worker import Vector
-from kilonova.errors import InvalidInput, KilonovaError, ModelFailed, NotReady, Unavailable
+from kilonova.errors import InvalidInput, KilonovaError, ModelFailed, NoAudioTrack, NotReady, Unavailable
 from kilonova.media import limits
-from kilonova.media.content import Content, Encoded, Mixed, Modality, Text, VideoPart
+from kilonova.media.content import Content, Encoded, Input, Mixed, Modality, Text, VideoPart
 from kilonova.media.pool import DecodePool
 from kilonova.media.text import check_unicode
 from kilonova.models import registry
+from kilonova.models.base import Embedded
 from kilonova.models.card import Purpose
 
 __all__ = ["Embedding", "Engine"]
@@ -175,7 +175,7 @@ class Engine:
             case State.STOPPED:
                 raise Unavailable("The server is stopping.", "Try again.")
 
-    async def embed(self, item: Content | Encoded | Mixed, purpose: Purpose, dimension: int) -> Embedding | None:
+    async def embed(self, item: Input, purpose: Purpose, dimension: int) -> Embedding:
         """The vector of a text, a decoded content, a media file or a mixture of them.
 
         Args:
@@ -184,9 +184,10 @@ class Engine:
             dimension: its length, see ``matryoshka.DIMENSIONS``.
 
         Returns:
-            The vector; None when the sound of a silent film is asked for.
+            The vector.
 
         Raises:
+            NoAudioTrack: the sound of a video is asked for, which has none.
             InvalidInput: the input cannot be embedded by this model.
             Busy: the queue is full.
             NotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
@@ -203,13 +204,11 @@ class Engine:
             metrics.CACHE.labels(self.card.id, "miss" if known is None else "hit").inc()
             if known is not None:
                 return self._finish(known, dimension)
-        content: Content | Encoded | Mixed | None = item
+        content = item
         if isinstance(item, Mixed):
             content = Mixed(tuple(await asyncio.gather(*map(self._decoded, item.parts))))
         elif isinstance(item, Encoded) and not (self.card.takes_files and item.part in (VideoPart.BOTH, VideoPart.ANY)):
             content = await self._decode(item)
-        if content is None:
-            return None
         if not isinstance(content, Mixed | Encoded):
             self._require(content.modality)  # a film that turned out to be sound alone
         vector = await self._submit(content, purpose)
@@ -217,20 +216,16 @@ class Engine:
             self._cache.put(key, vector)
         return self._finish(vector, dimension)
 
-    async def embed_all(
-        self, items: Sequence[Text | Encoded | Mixed], purpose: Purpose, dimension: int
-    ) -> list[Embedding]:
+    async def embed_all(self, items: Sequence[Input], purpose: Purpose, dimension: int) -> list[Embedding]:
         """The vectors of several inputs, in their order; the first error of any of them ends it all.
 
         Not more than half the queue is used at a time, so that a long list neither fills it nor is refused.
         """
         places = asyncio.Semaphore(max(1, self._queue.capacity // 2))
 
-        async def one(item: Text | Encoded | Mixed) -> Embedding:
+        async def one(item: Input) -> Embedding:
             async with places:
-                embedding = await self.embed(item, purpose, dimension)
-            assert embedding is not None  # only the sound of a film can be missing
-            return embedding
+                return await self.embed(item, purpose, dimension)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -257,22 +252,21 @@ class Engine:
         reasons = dict.fromkeys(supervisor.failure for supervisor in self._supervisors if supervisor.failure)
         return Unavailable(f"The model {self.card.id} cannot be started: {' '.join(reasons)}")
 
-    async def _decode(self, item: Encoded) -> Content | None:
+    async def _decode(self, item: Encoded) -> Content:
         begin = perf_counter()
         try:
-            return await self._pool.decode(item)
+            content = await self._pool.decode(item)
         finally:
             metrics.DECODE_SECONDS.labels(item.modality).observe(perf_counter() - begin)
+        if content is None:
+            raise NoAudioTrack("The video has no audio track.", "Ask for its frames, or for frames and audio together.")
+        return content
 
     async def _decoded(self, part: Content | Encoded) -> Content:
         """A part of a mixture; of a film, frames and sound."""
-        if not isinstance(part, Encoded):
-            return part
-        found = await self._decode(part)
-        assert found is not None  # only the sound of a film can be missing
-        return found
+        return await self._decode(part) if isinstance(part, Encoded) else part
 
-    async def _submit(self, content: Content | Encoded | Mixed, purpose: Purpose) -> Vector:
+    async def _submit(self, content: Input, purpose: Purpose) -> Embedded:
         job = Job(content, purpose, asyncio.get_running_loop().create_future())
         self._queue.put(job)
         try:
@@ -280,7 +274,7 @@ class Engine:
         finally:
             self._queue.remove(job)
 
-    def _finish(self, vector: Vector, dimension: int) -> Embedding:
+    def _finish(self, vector: Embedded, dimension: int) -> Embedding:
         try:
             unit = cut(vector.vector, dimension)
         except ValueError as fault:

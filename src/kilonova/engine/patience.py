@@ -6,7 +6,7 @@ import asyncio
 
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.errors import Busy, ModelFailed, ModelTimeout, NotReady
-from kilonova.media.content import Content, Encoded
+from kilonova.media.content import Input
 from kilonova.models.card import Purpose
 
 __all__ = ["embed_patiently"]
@@ -15,8 +15,8 @@ __all__ = ["embed_patiently"]
 _WAITS, _TRIES = 64, 2
 
 
-async def embed_patiently(engine: Engine, content: Content | Encoded, purpose: Purpose, dimension: int) -> Embedding:
-    """As ``Engine.embed``, of anything but the sound of a film; queues and restarts of the model are waited for.
+async def embed_patiently(engine: Engine, content: Input, purpose: Purpose, dimension: int) -> Embedding:
+    """As ``Engine.embed``; queues and restarts of the model are waited for.
 
     Raises:
         KilonovaError: as ``Engine.embed``, when waiting did not help.
@@ -24,7 +24,7 @@ async def embed_patiently(engine: Engine, content: Content | Encoded, purpose: P
     waits = failures = 0
     while True:
         try:
-            found = await engine.embed(content, purpose, dimension)
+            return await engine.embed(content, purpose, dimension)
         except (Busy, NotReady):
             waits += 1
             if waits == _WAITS:
@@ -35,6 +35,3 @@ async def embed_patiently(engine: Engine, content: Content | Encoded, purpose: P
             if failures == _TRIES:
                 raise
             await engine.ready()
-        else:
-            assert found is not None  # only the sound of a film can be missing
-            return found

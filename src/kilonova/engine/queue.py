@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from kilonova.engine.worker import Outcome, Vector
+from kilonova.engine.worker import Outcome
 from kilonova.errors import Busy, KilonovaError
-from kilonova.media.content import Content, Encoded, Mixed, Modality
+from kilonova.media.content import Input, Modality
+from kilonova.models.base import Embedded
 from kilonova.models.card import Purpose
 
 __all__ = ["MAX_MEMORY", "BatchQueue", "Job"]
@@ -32,9 +33,9 @@ _MAX_SIZE = {
 class Job:
     """One content that waits for its vector; a cancelled ``answer`` means that its caller left."""
 
-    content: Content | Encoded | Mixed
+    content: Input
     purpose: Purpose
-    answer: asyncio.Future[Vector]
+    answer: asyncio.Future[Embedded]
     size: int = field(init=False)
     memory: int = field(init=False)
     since: float = field(default_factory=perf_counter)
@@ -47,7 +48,7 @@ class Job:
         """Answer, unless the caller left."""
         if self.answer.done():
             return
-        if isinstance(outcome, Vector):
+        if isinstance(outcome, Embedded):
             self.answer.set_result(outcome)
         else:
             self.answer.set_exception(outcome)

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
-
-import numpy as np
 
 from kilonova.errors import KilonovaError
-from kilonova.media.content import Content, Encoded, Mixed
+from kilonova.media.content import Input
 from kilonova.models import registry
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared
 from kilonova.models.card import Purpose
 
-__all__ = ["Item", "Outcome", "Vector", "handler"]
+__all__ = ["Item", "Outcome", "handler"]
 
-Item = tuple[Content | Encoded | Mixed, Purpose]
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A content's native vector and what its preparation said."""
-
-    vector: np.ndarray
-    tokens: int
-    kept_characters: int | None
-
-
-Outcome = Vector | KilonovaError
+Item = tuple[Input, Purpose]
+Outcome = Embedded | KilonovaError
 
 
 def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
@@ -44,25 +29,24 @@ def handler(name: str) -> Callable[[Sequence[Item]], list[Outcome]]:
         ready: list[tuple[int, Prepared]] = []
         for index, (content, purpose) in enumerate(batch):
             try:
-                # the engine sends files and mixtures only where the card says that they are taken
-                ready.append((index, model.prepare(cast(Content, content), purpose)))
+                ready.append((index, model.prepare(content, purpose)))
             except KilonovaError as refusal:
                 outcomes[index] = refusal
         if ready:
             try:
-                vectors = _embed(model, [prepared for _, prepared in ready])
+                results = _embed(model, [prepared for _, prepared in ready])
             except KilonovaError as refusal:  # of a model elsewhere: the same for everyone in the batch
                 for index, _ in ready:
                     outcomes[index] = refusal
             else:
-                for (index, prepared), vector in zip(ready, vectors, strict=True):
-                    outcomes[index] = Vector(vector, prepared.tokens, prepared.kept_characters)
+                for (index, _), result in zip(ready, results, strict=True):
+                    outcomes[index] = result
         return [outcome for outcome in outcomes if outcome is not None]
 
     return embed
 
 
-def _embed(model: EmbeddingModel, batch: Sequence[Prepared]) -> np.ndarray:
+def _embed(model: EmbeddingModel, batch: Sequence[Prepared]) -> list[Embedded]:
     """As ``model.embed``; a batch that memory does not hold is halved until it does.
 
     Raises:
@@ -74,4 +58,4 @@ def _embed(model: EmbeddingModel, batch: Sequence[Prepared]) -> np.ndarray:
         if len(batch) == 1:
             raise
         half = len(batch) // 2
-    return np.concatenate([_embed(model, batch[:half]), _embed(model, batch[half:])])
+    return [*_embed(model, batch[:half]), *_embed(model, batch[half:])]

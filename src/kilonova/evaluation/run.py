@@ -122,7 +122,7 @@ async def evaluate(
     vectors: dict[tuple[Purpose, str], np.ndarray] = {}
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(purpose: Purpose, cell: str) -> Embedding | KilonovaError | None:
+    async def one(purpose: Purpose, cell: str) -> Embedding | KilonovaError:
         async with places:
             try:
                 return await engine.embed(sources[cell], purpose, max(dimensions))
@@ -135,7 +135,7 @@ async def evaluate(
             found = await task
             if isinstance(found, KilonovaError):
                 failed[key[1]] = str(found)
-            elif found is not None:
+            else:
                 vectors[key] = found.vector
     finally:
         for _, task in tasks:

@@ -1,31 +1,34 @@
-"""Embedding runs ahead of what is written: while one segment is in the model, the next ones are being read."""
+"""From segments to the lines of an invocation's output files, named and shaped as Nova's."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from kilonova._process.pool import Children
-from kilonova.engine.engine import Engine
-from kilonova.engine.patience import embed_patiently
-from kilonova.errors import InternalError, InvalidInput, KilonovaError, Unavailable
-from kilonova.jobs.sources import Part, explain, parts
-from kilonova.media.content import Modality
+from kilonova.engine.engine import Embedding, Engine
+from kilonova.errors import Busy, InvalidInput, KilonovaError
+from kilonova.media.content import Content, Encoded, Modality
+from kilonova.segments.embed import EmbeddedSegment, embed
+from kilonova.segments.files import File, Kind
+from kilonova.segments.read import Readers
+from kilonova.segments.segment import Plan, Segment
 from kilonova.storage.objects import ObjectInfo
 from kilonova.wire.async_invoke import SegmentedEmbeddingParams
+from kilonova.wire.nova import EmbeddingMode, EmbeddingType
 
-__all__ = ["Line", "Pipeline"]
+__all__ = ["Line", "lines"]
 
 _AHEAD = 12  # segments read or embedded before they are asked for
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A line of an output file, not yet rendered.
+    """A line of an output file, not yet rendered. Databases of jobs hold lines by this name (``workflow``).
 
     Attributes:
         kind: ``embeddingType``, which names the file.
@@ -45,96 +48,104 @@ class Line:
     message: str = ""
 
 
-class Pipeline:
-    """The lines of one file, from a segment on; lives in the engine's event loop.
+async def lines(
+    engine: Engine, readers: Readers, params: SegmentedEmbeddingParams, info: ObjectInfo, first: int
+) -> AsyncGenerator[list[Line]]:
+    """The lines of each segment of a file.
 
     Args:
         engine: what embeds.
-        readers: what decodes.
+        readers: what reads.
         params: what was asked for.
         info: the object's state.
         first: number of the first segment.
-        client: boto3's, of S3.
+
+    Raises:
+        KilonovaError: the file cannot be read any further, or no model can be used.
     """
+    file, plan = _file(params, info), _plan(params)
+    segments = readers.read(file, plan, first=first)
+    places = asyncio.Semaphore(_AHEAD)
+    stream = embed(engine, segments, params.embeddingPurpose, params.embeddingDimension, places)
+    async with contextlib.aclosing(stream):
+        async for embedded in stream:
+            yield _lines(embedded, params)
 
-    def __init__(
-        self,
-        engine: Engine,
-        readers: Children,
-        params: SegmentedEmbeddingParams,
-        info: ObjectInfo,
-        first: int,
-        client: Any,
-    ) -> None:
-        self._engine, self._params = engine, params
-        self._parts = parts(params, info, first, readers, client)
-        self._ready: asyncio.Queue[list[asyncio.Task[Line]] | Exception | None] = asyncio.Queue()
-        self._places = asyncio.Semaphore(_AHEAD)
-        self._reader = asyncio.create_task(self._read())
 
-    async def take(self, count: int) -> list[list[Line]]:
-        """The lines of the next segments, ``count`` of them; fewer at the end.
+def _file(params: SegmentedEmbeddingParams, info: ObjectInfo) -> File:
+    media = getattr(params, params.modality)
+    location = params.location
+    return File(
+        location.uri, Kind(str(params.modality)), info, owner=location.bucketOwner, format=getattr(media, "format", "")
+    )
 
-        Raises:
-            KilonovaError: the file cannot be read any further.
-        """
-        found: list[list[Line]] = []
-        while len(found) < count:
-            tasks = await self._ready.get()
-            if tasks is None:
-                self._ready.put_nowait(None)  # so that asking again gives the same
-                break
-            if isinstance(tasks, Exception):
-                raise tasks
-            found.append([await task for task in tasks])
-            self._places.release()
-        return found
 
-    async def aclose(self) -> None:
-        """Stop reading and embedding."""
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
-        while not self._ready.empty():
-            tasks = self._ready.get_nowait()
-            if isinstance(tasks, list):
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+def _plan(params: SegmentedEmbeddingParams) -> Plan:
+    plan = Plan(verbatim=True)
+    if params.text is not None:
+        return replace(
+            plan,
+            characters=params.text.segmentationConfig.maxLengthChars,
+            truncation=params.text.truncationMode,
+        )
+    if params.image is not None:
+        return replace(plan, detail=params.image.detailLevel)
+    media = params.audio or params.video
+    assert media is not None
+    return replace(plan, seconds=float(media.segmentationConfig.durationSeconds), apart=_apart(params))
 
-    async def _read(self) -> None:
-        try:
-            async with contextlib.aclosing(self._parts) as segments:
-                async for segment in segments:
-                    self._ready.put_nowait([asyncio.create_task(self._line(part)) for part in segment])
-                    await self._places.acquire()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # also a fault of ours: who takes would wait for ever
-            self._ready.put_nowait(error)
-        except BaseException as error:  # what panics of libraries in Rust are
-            self._ready.put_nowait(InternalError(f"Reading failed ({type(error).__name__}: {error})."))
-        else:
-            self._ready.put_nowait(None)
 
-    async def _line(self, part: Part) -> Line:
-        if part.content is None:
-            return self._failed(part, "INVALID_CONTENT", part.fault)
-        try:
-            params = self._params
-            found = await embed_patiently(
-                self._engine, part.content, params.embeddingPurpose, params.embeddingDimension
-            )
-        except KilonovaError as error:
-            if isinstance(error, Unavailable):
-                raise  # no segment will fare better
-            if isinstance(error, InvalidInput) and self._params.modality is Modality.IMAGE:
-                raise  # the file is one segment: it is the file that is refused
-            return self._failed(part, explain(error), str(error))
-        metadata = part.metadata
-        if found.kept_characters is not None:
-            metadata = {**metadata, "truncatedCharLength": found.kept_characters}
-        return Line(str(part.kind), metadata, part.position, part.length, found.vector)
+def _apart(params: SegmentedEmbeddingParams) -> bool:
+    return params.video is not None and params.video.embeddingMode is not EmbeddingMode.COMBINED
 
-    @staticmethod
-    def _failed(part: Part, reason: str, message: str) -> Line:
-        return Line(str(part.kind), part.metadata, part.position, part.length, None, reason, message)
+
+def _lines(embedded: EmbeddedSegment, params: SegmentedEmbeddingParams) -> list[Line]:
+    segment = embedded.segment
+    kind, metadata = _kind(params), _metadata(segment, params.modality)
+    found = []
+    if segment.fault:  # of the frames, where there are some
+        failed = Line(str(kind), metadata, segment.position, segment.length, None, "INVALID_CONTENT", segment.fault)
+        found.append(failed)
+    for content, result in zip(segment.contents, embedded.results, strict=True):
+        of = EmbeddingType.AUDIO if content.modality is Modality.AUDIO else kind
+        found.append(_line(str(of), metadata, segment, content, result))
+    return found
+
+
+def _line(
+    kind: str, metadata: dict[str, Any], segment: Segment, content: Content | Encoded, result: Embedding | KilonovaError
+) -> Line:
+    if isinstance(result, KilonovaError):
+        if isinstance(result, InvalidInput) and content.modality is Modality.IMAGE:
+            raise result  # the file is one segment: it is the file that is refused
+        reason = _failure_reason(result)
+        return Line(kind, metadata, segment.position, segment.length, None, reason, str(result))
+    if result.kept_characters is not None:
+        metadata = {**metadata, "truncatedCharLength": result.kept_characters}
+    return Line(kind, metadata, segment.position, segment.length, result.vector)
+
+
+def _kind(params: SegmentedEmbeddingParams) -> EmbeddingType:
+    if params.video is not None:
+        return EmbeddingType.VIDEO if _apart(params) else EmbeddingType.AUDIO_VIDEO_COMBINED
+    return EmbeddingType(params.modality.upper())
+
+
+def _metadata(segment: Segment, modality: Modality) -> dict[str, Any]:
+    """``segmentMetadata``."""
+    metadata: dict[str, Any] = {"segmentIndex": segment.index}
+    if segment.start is None or segment.end is None:
+        return metadata
+    if modality is Modality.TEXT:
+        return metadata | {"segmentStartCharPosition": segment.start, "segmentEndCharPosition": segment.end}
+    return metadata | {
+        "segmentStartSeconds": round(segment.start, 6),
+        "segmentEndSeconds": round(segment.end, 6),
+    }
+
+
+def _failure_reason(error: KilonovaError) -> str:
+    """Nova's ``failureReason`` for an error."""
+    if isinstance(error, InvalidInput):
+        return "INVALID_CONTENT"
+    return "RATE_LIMIT_EXCEEDED" if isinstance(error, Busy) else "INTERNAL_SERVER_EXCEPTION"

@@ -11,7 +11,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -22,9 +22,9 @@ from kilonova.engine.engines import Engines
 from kilonova.errors import InternalError, InvalidInput, KilonovaError, Unavailable
 from kilonova.jobs import metrics
 from kilonova.jobs.output import Files
-from kilonova.jobs.pipeline import Line, Pipeline
+from kilonova.jobs.pipeline import Line, lines
 from kilonova.jobs.records import Job, Records
-from kilonova.jobs.sources import check_size, reading_processes
+from kilonova.segments.read import Readers, check_size
 from kilonova.storage.objects import ObjectInfo, Target, describe
 from kilonova.storage.s3 import connect
 from kilonova.wire.async_invoke import JobStatus
@@ -57,7 +57,7 @@ class Runtime:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.readers = {engine.card.id: reading_processes(engine.card) for engine in self.engines}
+        self.readers = {engine.card.id: Readers(engine.card) for engine in self.engines}
 
     def close(self) -> None:
         """End the processes that read files."""
@@ -130,7 +130,7 @@ class _Run:
         output = job.request.output
         target = Target(runtime.client, job.view.folder, output.bucketOwner, output.kmsKeyId)
         self._files = Files(self._place.uri, self._params.embeddingDimension, target, self._once)
-        self._pipeline: Pipeline | None = None
+        self._lines: AsyncGenerator[list[Line]] | None = None
 
     def all(self) -> None:
         """Read, embed, write."""
@@ -138,8 +138,8 @@ class _Run:
         first, ended = 0, False
         while not ended:
             segments: list[list[Line]] = self._once(f"embed from {first}", partial(self._embed, info, first))
-            for lines in segments:
-                self._files.add(lines)
+            for segment in segments:
+                self._files.add(segment)
             first, ended = first + len(segments), len(segments) < GROUP
             if segments and not self._told(first, segments[-1][-1]):
                 raise _Cancelled
@@ -157,8 +157,8 @@ class _Run:
 
     def close(self) -> None:
         """End what runs ahead."""
-        if self._pipeline is not None and not self._runtime.stopping.is_set():
-            self._runtime.wait_for(self._pipeline.aclose())
+        if self._lines is not None and not self._runtime.stopping.is_set():
+            self._runtime.wait_for(_close(self._lines))
 
     def abort(self) -> None:
         """Drop unfinished uploads; what S3 keeps of them costs its owner money."""
@@ -186,10 +186,10 @@ class _Run:
 
     def _embed(self, info: ObjectInfo, first: int) -> list[list[Line]]:
         async def take() -> list[list[Line]]:
-            if self._pipeline is None:
+            if self._lines is None:
                 readers = self._runtime.readers[self._job.served_by]
-                self._pipeline = Pipeline(self._engine, readers, self._params, info, first, self._runtime.client)
-            return await self._pipeline.take(GROUP)
+                self._lines = lines(self._engine, readers, self._params, info, first)
+            return [found async for found in _first(self._lines, GROUP)]
 
         try:
             found = self._runtime.wait_for(take())
@@ -197,7 +197,20 @@ class _Run:
             if self._runtime.stopping.is_set():
                 raise _Stopped from None
             raise
-        for lines in found:
-            for line in lines:
+        for segment in found:
+            for line in segment:
                 metrics.SEGMENTS.labels(line.kind, "success" if line.vector is not None else "failure").inc()
         return found
+
+
+async def _first(segments: AsyncGenerator[T], count: int) -> AsyncGenerator[T]:
+    """The next ``count`` of them; fewer at the end. The rest can be asked for later."""
+    for _ in range(count):
+        try:
+            yield await anext(segments)
+        except StopAsyncIteration:
+            return
+
+
+async def _close(segments: AsyncGenerator[Any]) -> None:
+    await segments.aclose()

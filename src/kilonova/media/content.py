@@ -17,6 +17,7 @@ __all__ = [
     "Detail",
     "Encoded",
     "Image",
+    "Input",
     "Mixed",
     "Modality",
     "Text",
@@ -200,3 +201,7 @@ class Mixed:
     def memory(self) -> int:
         """Bytes that it takes while it waits."""
         return sum(part.memory for part in self.parts)
+
+
+#: Whatever one vector is made of: a decoded content, a file as it came, or several of them together.
+Input = Content | Encoded | Mixed

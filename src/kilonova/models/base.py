@@ -7,26 +7,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kilonova.media.content import Content
+from kilonova.media.content import Input
 from kilonova.models.card import ModelCard, Purpose
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["EmbeddingModel", "Prepared"]
+__all__ = ["Embedded", "EmbeddingModel", "Prepared", "with_vectors"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Prepared:
-    """One content made ready for a forward pass. What it costs and what was cut, ``embed`` may still fill in.
+    """One content made ready for a forward pass.
 
     Attributes:
         data: whatever ``embed`` of the same family wants (token ids, a normalised array).
-        tokens: what it costs, in the model's own tokens; reported to the caller.
-        kept_characters: length of a text after truncation, None when nothing was cut.
+        tokens: what it costs in the model's own tokens, as far as that is known before the pass.
+        kept_characters: length of a text after truncation, None when nothing was cut or it is not known yet.
     """
 
     data: Any
+    tokens: int
+    kept_characters: int | None = None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One content's vector and what it took.
+
+    Attributes:
+        vector: float32 [native_dimension], of any length but zero.
+        tokens: what it cost in the model's own tokens; reported to the caller.
+        kept_characters: length of a text after truncation, None when nothing was cut.
+    """
+
+    vector: np.ndarray
     tokens: int
     kept_characters: int | None = None
 
@@ -41,16 +56,32 @@ class EmbeddingModel(ABC):
     card: ModelCard
 
     @abstractmethod
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         """Tokenise or normalise one content whose modality is in the card.
 
+        Args:
+            content: decoded; an ``Encoded`` file comes only where the card has ``takes_files``, a ``Mixed`` only where
+                it has ``mixes``.
+            purpose: what the vector will be used for.
+
         Raises:
-            kilonova.errors.InvalidInput: the content is one that this model cannot embed.
+            kilonova.errors.InvalidInput: the content is one that this model cannot embed, see ``ModelCard.refusal``.
         """
 
     @abstractmethod
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """Vectors float32 [len(batch), native_dimension], of any length but zero, in the order of the batch.
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
+        """The vectors of a batch, in its order; ``with_vectors`` makes them of an array.
 
         The vector of a content must not depend on what else is in the batch.
+
+        Raises:
+            MemoryError: the batch does not fit into memory; it is halved and tried again.
         """
+
+
+def with_vectors(batch: Sequence[Prepared], vectors: np.ndarray) -> list[Embedded]:
+    """A batch and its vectors float32 [len(batch), native_dimension], where preparing told all that is reported."""
+    return [
+        Embedded(vector, prepared.tokens, prepared.kept_characters)
+        for prepared, vector in zip(batch, vectors, strict=True)
+    ]

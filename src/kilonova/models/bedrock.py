@@ -21,9 +21,9 @@ from botocore.config import Config
 
 from kilonova.errors import AccessDenied, Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
 from kilonova.media import wav
-from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text, Video
+from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Input, Mixed, Modality, Text, Video
 from kilonova.media.sniff import sniff
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
 
 __all__ = ["BedrockNova", "described", "load"]
@@ -77,15 +77,17 @@ class BedrockNova(EmbeddingModel):
             raise Unavailable(f"Bedrock cannot be used: {error}", "Set AWS_REGION and credentials.") from None
         self._threads = ThreadPoolExecutor(_AT_ONCE)
 
-    def prepare(self, content: Content | Encoded, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
+        if isinstance(content, Mixed):
+            raise self.card.refusal(content)
         params = {"embeddingPurpose": str(purpose), "embeddingDimension": _NATIVE, **_asked(content)}
         body = {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params}
         return Prepared(orjson.dumps(body), 0)  # what it costs, Bedrock says
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        return np.stack(list(self._threads.map(self._one, batch)))
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
+        return list(self._threads.map(self._one, batch))
 
-    def _one(self, prepared: Prepared) -> np.ndarray:
+    def _one(self, prepared: Prepared) -> Embedded:
         try:
             answer = self._client.invoke_model(modelId=self._model, body=prepared.data)
             (found,) = orjson.loads(answer["body"].read())["embeddings"]
@@ -94,9 +96,8 @@ class BedrockNova(EmbeddingModel):
         except (botocore.exceptions.BotoCoreError, OSError) as error:
             raise Unavailable(f"Bedrock cannot be reached: {error}", "Check AWS_REGION and credentials.") from None
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
-        prepared.tokens = int(headers.get("x-amzn-bedrock-input-token-count", 0))
-        prepared.kept_characters = found.get("truncatedCharLength")
-        return np.array(found["embedding"], np.float32)
+        tokens = int(headers.get("x-amzn-bedrock-input-token-count", 0))
+        return Embedded(np.array(found["embedding"], np.float32), tokens, found.get("truncatedCharLength"))
 
 
 def _asked(content: Content | Encoded) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from kilonova.media.content import Modality
+from kilonova.errors import InvalidInput
+from kilonova.media.content import Encoded, Input, Mixed, Modality
 
 __all__ = ["ModelCard", "Purpose"]
 
@@ -83,3 +84,12 @@ class ModelCard:
         if dimension > self.native_dimension:
             return "padded with zeros"
         return "trained" if dimension in self.trained_dimensions else "untrained prefix"
+
+    def refusal(self, content: Input) -> InvalidInput:
+        """The error for a content that the model has no way to embed, for ``prepare`` to raise."""
+        kind = str(content.modality)
+        if isinstance(content, Encoded):
+            kind = f"a file of {kind} that is not decoded"
+        elif isinstance(content, Mixed):
+            kind = "several contents together"
+        return InvalidInput(f"{self.id} cannot embed {kind}.", "`kilonova models` lists models and what they embed.")

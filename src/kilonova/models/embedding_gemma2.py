@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.media.content import Audio, Image, Modality, Text, Video
+from kilonova.media.content import Content, Modality, Video
 from kilonova.models.sentence import Sentence
 
 __all__ = ["EmbeddingGemma2"]
@@ -21,7 +21,7 @@ class EmbeddingGemma2(Sentence):
         towers = {"vision_config": {Modality.IMAGE, Modality.VIDEO}, "audio_config": {Modality.AUDIO}}
         return {tower: None for tower, of in towers.items() if not of & self.card.modalities}
 
-    def seen(self, content: Text | Image | Audio | Video) -> dict[str, Any]:
+    def seen(self, content: Content) -> dict[str, Any]:
         found = super().seen(content)
         if isinstance(content, Video) and content.audio is not None and Modality.AUDIO in self.card.modalities:
             return found | super().seen(content.audio)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kilonova.media.content import Audio, Content, Image, Text, Video
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.media.content import Audio, Encoded, Image, Input, Mixed, Text, Video
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import Purpose
 from kilonova.models.cards import FAKE
 from kilonova.models.truncation import truncate
@@ -43,13 +43,15 @@ class Fake(EmbeddingModel):
     def __init__(self) -> None:
         self._log = os.environ.get("KILONOVA_FAKE_LOG")
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         if isinstance(content, Text):
             return self._text(content, purpose)
+        if isinstance(content, Encoded | Mixed):
+            raise self.card.refusal(content)
         data = _features(content)
         return Prepared(data, tokens=len(data))
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
         if len(batch) > 2 and any("fake: large" in item.data[:1] for item in batch):
             raise MemoryError("this was asked for by 'fake: large'")
         vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
@@ -60,7 +62,7 @@ class Fake(EmbeddingModel):
                 with Path(self._log).open("a", encoding="utf-8") as file:
                     file.write(" ".join(item.data[:8]) + "\n")
             vectors[row] = sum((_direction(token) for token in item.data), np.zeros(3072, np.float32))
-        return vectors
+        return with_vectors(batch, vectors)
 
     def _text(self, content: Text, purpose: Purpose) -> Prepared:
         fault = next((name for name in FAULTS if content.value.startswith(name)), None)

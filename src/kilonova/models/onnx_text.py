@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from kilonova.errors import InvalidInput, Unavailable
-from kilonova.media.content import Content, Text
+from kilonova.media.content import Input, Text
 from kilonova.models import folder
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.ort import open_session
 from kilonova.models.truncation import truncate
@@ -71,8 +71,9 @@ class OnnxText(EmbeddingModel):
             prompt: len(self._ids(prompt + one)) - len(self._spans(one)) for prompt in {"", *card.prompts.values()}
         }
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
-        assert isinstance(content, Text)  # the engine refuses what is not in the card
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
+        if not isinstance(content, Text):
+            raise self.card.refusal(content)
         prompt = self.card.prompts.get(purpose, "")
         value, around = content.value, self._around[prompt]
         kept, characters = truncate(content, len(self._spans(value)), self.card, lambda: self._spans(value), around)
@@ -83,14 +84,14 @@ class OnnxText(EmbeddingModel):
             ids = [*ids[: self.card.max_tokens - 1], ids[-1]]
         return Prepared(ids, len(ids), characters)
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
         order = sorted(range(len(batch)), key=lambda place: batch[place].tokens, reverse=True)
         vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
         while order:
             count = self._batch or max(1, _BATCH_TOKENS // batch[order[0]].tokens)
             places, order = order[:count], order[count:]
             vectors[places] = self._run([batch[place].data for place in places])
-        return vectors
+        return with_vectors(batch, vectors)
 
     def _run(self, rows: list[list[int]]) -> np.ndarray:
         ids = np.zeros((len(rows), len(rows[0])), np.int64)  # the first row is the longest

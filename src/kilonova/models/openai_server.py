@@ -19,8 +19,8 @@ import orjson
 import urllib3
 
 from kilonova.errors import Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
-from kilonova.media.content import Content, Modality, Text, Truncation
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.media.content import Input, Modality, Text, Truncation
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import ModelCard, Purpose
 
 __all__ = ["OpenAIServer", "described", "load"]
@@ -68,14 +68,15 @@ class OpenAIServer(EmbeddingModel):
         self.card = described(name)
         self._server = _Server(name)
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
-        assert isinstance(content, Text)
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
+        if not isinstance(content, Text):
+            raise self.card.refusal(content)
         if content.truncation is Truncation.START:
             raise InvalidInput("The server of this model cannot keep the end of a text.", "Use truncationMode END.")
         return Prepared(content.value, 0)
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        return self._server.vectors([prepared.data for prepared in batch])[0]
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
+        return with_vectors(batch, self._server.vectors([prepared.data for prepared in batch])[0])
 
 
 class _Server:

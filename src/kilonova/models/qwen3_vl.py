@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kilonova.media.content import Audio, Image, Text, Video
+from kilonova.media.content import Content, Video
 from kilonova.models.sentence import Sentence
 
 __all__ = ["Qwen3VL"]
@@ -21,7 +21,7 @@ class Qwen3VL(Sentence):
 
     prompts_media: ClassVar[bool] = True
 
-    def seen(self, content: Text | Image | Audio | Video) -> dict[str, Any]:
+    def seen(self, content: Content) -> dict[str, Any]:
         if isinstance(content, Video) and len(content.frames) == 1:  # it reads two frames at a time
             content = Video(content.frames.repeat(2, axis=0), np.array([0.0, 1 / self.card.frame_rate]))
         return super().seen(content)

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kilonova.errors import InvalidInput, Unavailable
-from kilonova.media.content import Audio, Content, Encoded, Image, Mixed, Text, Video
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.media.content import Audio, Content, Encoded, Image, Input, Mixed, Text, Video
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared
 from kilonova.models.budget import Budget
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.models.int8 import quantize
@@ -68,19 +68,21 @@ class Sentence(EmbeddingModel):
         """What of the model's configuration to change before it is loaded."""
         return {}
 
-    def prepare(self, content: Content | Mixed, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         prompt = self.card.prompts.get(purpose, "")
         if isinstance(content, Mixed):
             return self._mixture(content, prompt)
         if isinstance(content, Text):
             return self._text(content, prompt)
+        if isinstance(content, Encoded):
+            raise self.card.refusal(content)
         prompt, seen = prompt if self.prompts_media else "", self.seen(content)
         tokens = _tokens(content)
         if tokens * 2 > self.card.max_tokens or _is_odd(content):
             tokens = self._checked(seen, prompt)
         return Prepared((prompt, seen), tokens)
 
-    def seen(self, content: Text | Image | Audio | Video) -> dict[str, Any]:
+    def seen(self, content: Content) -> dict[str, Any]:
         """A content as sentence-transformers takes it: by its kind."""
         match content:
             case Text(value=value):
@@ -101,13 +103,13 @@ class Sentence(EmbeddingModel):
                 }
                 return {"video": {"array": frames.copy(), "video_metadata": facts}}  # torch wants to be able to write
 
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
         # sentence-transformers takes one prompt a batch, and inputs of one make
         places: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, prepared in enumerate(batch):
             prompt, item = prepared.data
             places[prompt, "+".join(item)].append(place)
-        vectors = np.empty((len(batch), self.card.native_dimension), np.float32)
+        results: dict[int, Embedded] = {}
         for (prompt, kind), those in places.items():
             tokens = [batch[place].tokens for place in those]
 
@@ -116,24 +118,28 @@ class Sentence(EmbeddingModel):
 
             for few in self._budget.passes(kind, tokens, measure):
                 chosen = [those[place] for place in few]
-                vectors[chosen] = self._forward([batch[place] for place in chosen], prompt)
-        return vectors
+                results.update(zip(chosen, self._forward([batch[place] for place in chosen], prompt), strict=True))
+        return [results[place] for place in range(len(batch))]
 
-    def _forward(self, batch: Sequence[Prepared], prompt: str) -> np.ndarray:
+    def _forward(self, batch: Sequence[Prepared], prompt: str) -> list[Embedded]:
         try:
             return self._pass(batch, prompt)
         except self._torch.OutOfMemoryError:
             self._memory.release()
             raise MemoryError(f"{len(batch)} inputs at once") from None
 
-    def _pass(self, batch: Sequence[Prepared], prompt: str) -> np.ndarray:
+    def _pass(self, batch: Sequence[Prepared], prompt: str) -> list[Embedded]:
         features = self._features([prepared.data[1] for prepared in batch], prompt)
-        if "attention_mask" in features:
-            for prepared, tokens in zip(batch, features["attention_mask"].sum(1).tolist(), strict=True):
-                prepared.tokens = int(tokens)
+        tokens = [prepared.tokens for prepared in batch]
+        if "attention_mask" in features:  # what the pass really reads
+            tokens = [int(count) for count in features["attention_mask"].sum(1).tolist()]
         with self._torch.inference_mode():
             found = self._model(self._moved(features))["sentence_embedding"]
-        return np.asarray(found.float().cpu().numpy(), np.float32)
+        vectors = np.asarray(found.float().cpu().numpy(), np.float32)
+        return [
+            Embedded(vector, count, prepared.kept_characters)
+            for vector, count, prepared in zip(vectors, tokens, batch, strict=True)
+        ]
 
     def _features(self, items: list[dict[str, Any]], prompt: str) -> Any:
         return self._model.preprocess(items, prompt=prompt or None)
@@ -142,7 +148,8 @@ class Sentence(EmbeddingModel):
         """All parts as one input."""
         item: dict[str, Any] = {}
         for part in mixture.parts:
-            assert not isinstance(part, Encoded)  # the engine decodes them
+            if isinstance(part, Encoded):
+                raise self.card.refusal(part)
             item |= self.seen(part)
         return Prepared((prompt, item), self._checked(item, prompt))
 

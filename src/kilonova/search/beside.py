@@ -11,7 +11,7 @@ from typing import Any
 from kilonova.errors import Gone, InvalidInput, KilonovaError, Unavailable, Unreadable
 from kilonova.media import subtitles
 from kilonova.media.text import read
-from kilonova.search.facts import keepable
+from kilonova.segments.facts import keepable
 from kilonova.segments.files import File
 from kilonova.storage.files import read_file
 from kilonova.storage.objects import ObjectInfo

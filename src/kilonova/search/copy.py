@@ -8,13 +8,17 @@ from dataclasses import replace
 from kilonova.errors import Unavailable
 from kilonova.stores.base import Collection, Point, VectorStore
 
-__all__ = ["copy"]
+__all__ = ["copy_collection"]
 
 _BATCH = 500
 
 
-def copy(
-    source: VectorStore, name: str, target: VectorStore, called: str = "", told: Callable[[int], None] = lambda _: None
+def copy_collection(
+    source: VectorStore,
+    name: str,
+    target: VectorStore,
+    copy_name: str = "",
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> Collection:
     """Make a copy with all points, their payloads and words, build its index and count it. A copy that fails is
     deleted again.
@@ -22,15 +26,15 @@ def copy(
     Args:
         source, name: what is copied.
         target: where to.
-        called: the copy's name; "" is the same.
-        told: how many points are written, after each batch.
+        copy_name: the copy's name; "" is the same.
+        on_progress: called with how many points are written, after each batch.
 
     Raises:
         NotFound: there is no such collection.
         InvalidInput: the target has one of that name already.
         Unavailable: the counts differ: somebody wrote to one of them meanwhile.
     """
-    made = replace(source.find(name), name=called or name)
+    made = replace(source.find(name), name=copy_name or name)
     target.create(made)
     try:
         written = 0
@@ -41,13 +45,16 @@ def copy(
                 target.upsert(made.name, batch)
                 written += len(batch)
                 batch = []
-                told(written)
+                on_progress(written)
         target.upsert(made.name, batch)
-        told(written + len(batch))
+        on_progress(written + len(batch))
         target.optimize(made.name)
         counts = source.count(name), target.count(made.name)
         if counts[0] != counts[1]:
-            raise Unavailable(f"{name} has {counts[0]:,} points, its copy {counts[1]:,}.", "Copy when nobody writes.")
+            raise Unavailable(
+                f"{name} has {counts[0]:,} points, its copy {counts[1]:,}.",
+                "Retry while nothing writes to either collection.",
+            )
     except BaseException:
         target.drop(made.name)
         raise

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 from kilonova.errors import KilonovaError
 from kilonova.media.content import Modality
-from kilonova.media.office import ENDINGS
 from kilonova.media.sniff import HEIC, TEXTS, modality_of_name, sniff
+from kilonova.segments.documents import has_built_in_reader, has_plugin_reader
 from kilonova.storage.files import name_of, open_file, path_of
 from kilonova.storage.objects import ObjectInfo
 
@@ -44,6 +44,8 @@ class File:
         uri: as ``storage.files`` has it.
         kind: by its name.
         info: its state: size, and ETag or time of its last change.
+        owner: 12-digit account that must own the file's bucket.
+        format: what somebody says of it; its name's ending where "".
         sidecar: uri and state of a JSON file beside it that says more of it, ``photo.jpg.json``.
         subtitles: the same of subtitles beside a film or a recording, ``film.srt`` or ``film.zh.srt``.
     """
@@ -51,6 +53,8 @@ class File:
     uri: str
     kind: Kind
     info: ObjectInfo
+    owner: str | None = None
+    format: str = ""
     sidecar: tuple[str, ObjectInfo] | None = None
     subtitles: tuple[tuple[str, ObjectInfo], ...] = ()
 
@@ -63,14 +67,16 @@ class File:
 def kind_of(name: str) -> Kind | None:
     """By a file name's ending, None for one that cannot be indexed."""
     lower = name.lower()
-    if lower.endswith((".pdf", *ENDINGS)):
+    if has_built_in_reader(name):
         return Kind.DOCUMENT
     if lower.endswith(TEXTS):
         return Kind.TEXT
     if lower.endswith(tuple(HINTS)) and not _reads_heic():
         return None
     modality = modality_of_name(name)
-    return _KINDS[modality] if modality is not None else None
+    if modality is None:
+        return Kind.DOCUMENT if has_plugin_reader(name) else None
+    return _KINDS[modality]
 
 
 @cache

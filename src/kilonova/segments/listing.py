@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from kilonova.storage.files import path_of, uri_of
 from kilonova.storage.objects import ObjectInfo, objects
 from kilonova.storage.s3 import connect, split_prefix
 
-__all__ = ["Listing", "is_missing", "look", "resolve"]
+__all__ = ["Listing", "is_missing", "look", "resolve", "scan_prefix"]
 
 
 @dataclass
@@ -99,6 +99,19 @@ def look(roots: Sequence[str]) -> Listing:
     return _Look(Listing(list(roots))).all()
 
 
+def scan_prefix(root: str) -> Iterator[tuple[str, ObjectInfo, str]]:
+    """The objects under an S3 prefix: their uris, their states, and why they are passed over (``segments.skipped``), ""
+    for those that are not.
+
+    Raises:
+        KilonovaError: they cannot be listed.
+    """
+    bucket, prefix = split_prefix(root)
+    for uri, info in objects(connect(), root):
+        if not uri.endswith("/"):  # what consoles make to show a folder
+            yield uri, info, skipped_key(uri.removeprefix(f"s3://{bucket}/"), prefix) or ""
+
+
 class _Look:
     def __init__(self, found: Listing) -> None:
         self._found = found
@@ -126,13 +139,12 @@ class _Look:
     def _prefix(self, root: str) -> None:
         states: dict[str, ObjectInfo] = {}
         try:
-            bucket, prefix = split_prefix(root)
-            for uri, info in objects(connect(), root):
-                if uri.endswith("/") or uri in self._seen:
-                    continue  # what consoles make to show a folder
+            for uri, info, skipped in scan_prefix(root):
+                if uri in self._seen:
+                    continue
                 self._seen.add(uri)
-                if kind := skipped_key(uri.removeprefix(f"s3://{bucket}/"), prefix):
-                    self._skip(uri, kind)
+                if skipped:
+                    self._skip(uri, skipped)
                 else:
                     states[uri] = info
         except KilonovaError as error:  # what came before it is there all the same
@@ -235,7 +247,7 @@ class _Look:
                 beside = f"{uri}.json"
                 sidecar = (beside, states[beside]) if beside in states else None
                 cues = tuple((one, states[one]) for one in sorted(subtitles.get(uri, ())))
-                self._found.files.append(File(uri, kind, info, sidecar, cues))
+                self._found.files.append(File(uri, kind, info, sidecar=sidecar, subtitles=cues))
 
 
 def _is_file(root: str) -> bool:

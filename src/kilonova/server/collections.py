@@ -112,10 +112,10 @@ class Collections:
         def search() -> bytes:
             if wanted.vector is not None:
                 vector = wire.decoded(wanted.vector)
-                found = self._store.nearest(name, vector, wanted.k, where, exact=wanted.exact)
+                found = self._store.nearest(name, vector, wanted.limit, where, exact=wanted.exact)
             else:
                 assert wanted.text is not None
-                found = self._store.lexical(name, wanted.text, wanted.k, where)
+                found = self._store.lexical(name, wanted.text, wanted.limit, where)
             return wire.render({"matches": [wire.plain_match(one) for one in found]})
 
         return Answer(await asyncio.to_thread(search))

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from kilonova.engine.engine import Embedding, Engine
 from kilonova.engine.engines import Engines
-from kilonova.errors import InvalidInput
+from kilonova.errors import InvalidInput, NoAudioTrack
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Modality, Text, VideoPart
 from kilonova.media.text import decode
@@ -105,7 +105,15 @@ class Bedrock:
 
 
 async def _embed(engine: Engine, parts: list[_Part], params: nova.SingleEmbeddingParams) -> list[Embedding | None]:
-    calls = [engine.embed(item, params.embeddingPurpose, params.embeddingDimension) for _, item in parts]
+    """The parts' vectors; None for the audio of a silent video, which Nova leaves out of its answer."""
+
+    async def one(item: Text | Encoded) -> Embedding | None:
+        try:
+            return await engine.embed(item, params.embeddingPurpose, params.embeddingDimension)
+        except NoAudioTrack:
+            return None
+
+    calls = [one(item) for _, item in parts]
     if len(calls) == 1:  # spares the usual request a task
         return [await calls[0]]
     return await asyncio.gather(*calls)

@@ -20,7 +20,8 @@ from kilonova.errors import InvalidInput, NotFound
 from kilonova.media import limits
 from kilonova.media.content import Content, Encoded, Text
 from kilonova.search import indexed
-from kilonova.search.query import UNLIKE, Fusion, Mode, Query, Searcher
+from kilonova.search.query import UNLIKE, Fusion, Mode, Query
+from kilonova.search.searcher import Searcher
 from kilonova.segments.files import Kind
 from kilonova.server.operation import Answer, Call
 from kilonova.server.sources import Sources
@@ -32,7 +33,7 @@ from kilonova.stores.filters.tree import parse
 from kilonova.wire import search as wire
 
 if TYPE_CHECKING:
-    from kilonova.search.items import Reading
+    from kilonova.segments.read import Readers
 
 __all__ = ["Search"]
 
@@ -52,14 +53,14 @@ class Search:
     def __init__(self, engines: Engines, store: VectorStore, data: Path) -> None:
         self._engines, self._store, self._data = engines, store, data
         self._searchers = {engine.card.id: Searcher(store, engine) for engine in engines}
-        self._reading: Reading | None = None
+        self._readers: Readers | None = None
         self._sources = Sources()
         self._objects: Any = None
 
     def close(self) -> None:
         """End the processes that read documents."""
-        if self._reading is not None:
-            self._reading.close()
+        if self._readers is not None:
+            self._readers.close()
 
     async def search(self, call: Call) -> Answer:
         """``POST /v1/search``."""
@@ -75,14 +76,14 @@ class Search:
             vector=wire.decoded(request.vector) if request.vector is not None else None,
             kinds=tuple(map(Kind, request.kinds)),
             where=parse(request.where) if request.where.strip() else None,
-            k=request.k,
+            limit=request.limit,
             mode=Mode(request.mode),
             fusion=Fusion(request.fusion),
-            least=request.min_score,
+            min_similarity=request.min_similarity,
             diversity=request.diversity,
-            grouped=not request.segments,
-            good=request.good,
-            bad=request.bad,
+            group_by_file=not request.segments,
+            relevant=request.relevant,
+            irrelevant=request.irrelevant,
             exact=request.exact,
         )
         hits = await self._searchers[collection.model].search(collection, query)
@@ -148,15 +149,15 @@ class Search:
         if field != "document":
             return Encoded(wire.FILES[field], data)
         number = media.page if isinstance(media, wire.Page) else 1
-        if self._reading is None:
-            from kilonova.search.items import Reading, Settings  # servers start sooner without what reads media
+        if self._readers is None:
+            from kilonova.segments.read import Readers  # servers start sooner without what reads media
 
-            self._reading = Reading(self._engines.first.card, Settings())
+            self._readers = Readers(self._engines.first.card)
         ending = re.search(r"\.[A-Za-z0-9]{1,10}$", name)
         with tempfile.NamedTemporaryFile(suffix=ending[0] if ending else "") as file:
             await asyncio.to_thread(file.write, data)
             await asyncio.to_thread(file.flush)
-            found = await self._reading.page(file.name, ObjectInfo(len(data), file.name), number - 1)
+            found = await self._readers.page(file.name, ObjectInfo(len(data), file.name), number - 1)
         if found is None:
             raise InvalidInput(f"The document has no page {number}.")
         return Text(found) if isinstance(found, str) else found

@@ -148,7 +148,7 @@ class QueryRequest(CountRequest):
 
     vector: _Vector | None = None
     text: Annotated[str, Field(max_length=TEXT_S3_CHARACTERS)] | None = None
-    k: Annotated[int, Field(ge=1, le=100_000)] = 10
+    limit: Annotated[int, Field(ge=1, le=100_000)] = 10
     exact: bool = False
 
     @model_validator(mode="after")
@@ -197,14 +197,14 @@ class SearchRequest(_Loose):
         Field(description="What is searched; all when empty."),
     ] = []
     where: _Where = ""
-    k: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10
-    mode: Literal["hybrid", "dense", "words"] = "hybrid"
+    limit: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10
+    mode: Literal["hybrid", "vector", "keyword"] = "hybrid"
     fusion: Literal["weights", "ranks"] = "weights"
-    min_score: Annotated[float, Field(description="Similarity that a hit must have.")] | None = None
+    min_similarity: Annotated[float, Field(description="Similarity that a hit must have.")] | None = None
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
     segments: Annotated[bool, Field(description="Each segment by itself, not one hit for a file.")] = False
-    good: Annotated[list[str], _Marks, _Several, Field(description="Ids: more like these hits.")] = []
-    bad: Annotated[list[str], _Marks, _Several, Field(description="Ids: less like these hits.")] = []
+    relevant: Annotated[list[str], _Marks, _Several, Field(description="Ids: more like these hits.")] = []
+    irrelevant: Annotated[list[str], _Marks, _Several, Field(description="Ids: less like these hits.")] = []
     exact: bool = False
 
 
@@ -262,8 +262,8 @@ class MatchesAnswer(_Answer):
 
 
 class HitAnswer(_Answer):
-    """A file or a point that was found, with the other moments of its file. With ``good`` or ``bad``, ``before`` is its
-    rank without them, 0 where it was no hit."""
+    """A file or a point that was found, with the other moments of its file. With ``relevant`` or ``irrelevant``,
+    ``before`` is its rank without them, 0 where it was no hit."""
 
     id: str
     score: float

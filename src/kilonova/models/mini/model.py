@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kilonova.media.content import Audio, Content, Detail, Image, Text, Video
+from kilonova.media.content import Audio, Detail, Image, Input, Text, Video
 from kilonova.media.ocr import PageReader
-from kilonova.models.base import EmbeddingModel, Prepared
+from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
 from kilonova.models.mini import space
@@ -69,7 +69,7 @@ class Mini(EmbeddingModel):
             text: self._tokenizer.encode(text) for text in set(self.card.prompts.values())
         }
 
-    def prepare(self, content: Content, purpose: Purpose) -> Prepared:
+    def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         match content:
             case Text():
                 return self._prepare_text(content, purpose)
@@ -87,17 +87,21 @@ class Mini(EmbeddingModel):
                 frames = [squares(content.frames[row]) for row in rows]
                 sound = hear(content.audio.samples) if content.audio is not None else None
                 return Prepared(_Film(frames, weights, sound), 0)
-
-    def embed(self, batch: Sequence[Prepared]) -> np.ndarray:
-        match batch[0].data:
-            case _Words():
-                return self._embed_texts([item.data for item in batch])
-            case _Picture():
-                return self._embed_pictures([item.data for item in batch])
-            case _Film():
-                return self._embed_films([item.data for item in batch])
             case _:
-                return self._heads.audio(self._audio([item.data for item in batch]))
+                raise self.card.refusal(content)
+
+    def embed(self, batch: Sequence[Prepared]) -> list[Embedded]:
+        items = [prepared.data for prepared in batch]
+        match items[0]:
+            case _Words():
+                vectors = self._embed_texts(items)
+            case _Picture():
+                vectors = self._embed_pictures(items)
+            case _Film():
+                vectors = self._embed_films(items)
+            case _:
+                vectors = self._heads.audio(self._audio(items))
+        return with_vectors(batch, vectors)
 
     def _prepare_text(self, text: Text, purpose: Purpose) -> Prepared:
         plain = spaced(text.value)

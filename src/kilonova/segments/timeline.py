@@ -1,7 +1,7 @@
-"""Long sound and films, cut into segments as they are decoded: memory does not grow with the length.
+"""Long audio and video, cut into segments as they are decoded: memory does not grow with the length.
 
-Times are seconds from the container's start. A film lasts as long as its frames: sound that begins late is preceded
-by silence, sound that goes on after the last frame is left out.
+Times are seconds from the container's start. A video lasts as long as its frames: audio that begins late is preceded
+by silence, audio that goes on after the last frame is left out.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import av
@@ -21,48 +20,26 @@ from av.packet import Packet
 
 from kilonova.errors import InvalidInput
 from kilonova.media import audio, limits, video
-from kilonova.media.content import Audio, Modality, Video
+from kilonova.media.content import Audio, Modality
 from kilonova.media.frames import SHORTEST, Fault, Frames
+from kilonova.segments.segment import Segment
 
-__all__ = ["Piece", "Segmenter"]
+__all__ = ["Segmenter"]
 
 # How far the sound may lie behind the frames in the file before it counts as missing.
 _INTERLEAVING = 10.0
 _GAP = 0.1  # seconds: smaller jumps of time stamps are rounding
 
 
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """A segment: what there is to embed between ``start`` and ``end`` seconds.
-
-    Attributes:
-        index: number of the segment, from zero.
-        start: seconds from the beginning of the file.
-        end: likewise.
-        film: the frames, without sound; None in a sound file, and where no frame could be decoded.
-        sound: the sound; None where there is none, and where nothing of it could be decoded.
-        fault: why there is nothing to embed, "" when there is.
-        length: of the whole file in seconds, as far as it is known before its end.
-    """
-
-    index: int
-    start: float
-    end: float
-    film: Video | None = None
-    sound: Audio | None = None
-    fault: str = ""
-    length: float | None = None
-
-
 class Segmenter:
-    """Segments of a file of sound or film, wanted one after the other or from any number on.
+    """Segments of an audio or video file, one after the other or from any number on; frames and audio lie apart.
 
     Args:
         file: the bytes, seekable.
         modality: audio or video.
         seconds: length of a segment.
-        frame_rate: frames a second taken from films.
-        sample_rate: Hz that sound is resampled to.
+        frame_rate: frames per second taken from a video.
+        sample_rate: Hz that audio is resampled to.
 
     Raises:
         InvalidInput: the file is no such medium, or outside the bounds in ``limits``.
@@ -82,7 +59,7 @@ class Segmenter:
             self._refuse(self._length)
             self._open(0)
 
-    def piece(self, index: int) -> Piece | None:
+    def segment(self, index: int) -> Segment | None:
         """The segment of that number, None after the last one.
 
         Raises:
@@ -106,14 +83,15 @@ class Segmenter:
         self._next, self._done = index + 1, last
         return self._take(index, start, end)
 
-    def _take(self, index: int, start: float, end: float) -> Piece:
+    def _take(self, index: int, start: float, end: float) -> Segment:
         faulty = any(start <= time < end for time, _ in self._faults)
         film = self._film.take(start, end, faulty) if self._film is not None else None
         sound = self._sound.take(start, end) if self._sound is not None else None
         missing = film is None if self._film is not None else sound is None
         fault = f"Nothing can be decoded between {start:g} and {end:g} s{self._why(end)}." if missing else ""
         self._faults[:] = [(time, reason) for time, reason in self._faults if time >= end]
-        return Piece(index, start, end, film, sound, fault, self._length)
+        contents = tuple(one for one in (film, sound) if one is not None)
+        return Segment(index, contents, start, end, fault=fault, position=end, length=self._length)
 
     def _open(self, index: int) -> None:
         container, film = self._opened(index * self._seconds), None

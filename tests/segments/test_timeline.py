@@ -12,17 +12,18 @@ import pytest
 from kilonova.errors import InvalidInput
 from kilonova.media import audio, video
 from kilonova.media.content import Modality, VideoPart
-from kilonova.media.segments import Piece, Segmenter
+from kilonova.segments.segment import Segment
+from kilonova.segments.timeline import Segmenter
 from tests import samples
 
 RATE, FPS = 32_000, 1.0
 
 
-def pieces(data: bytes, modality: Modality, seconds: float = 5.0, first: int = 0) -> list[Piece]:
+def segments_of(data: bytes, modality: Modality, seconds: float = 5.0, first: int = 0) -> list[Segment]:
     segmenter = Segmenter(io.BytesIO(data), modality, seconds, FPS, RATE)
     found, index = [], first
-    while (piece := segmenter.piece(index)) is not None:
-        found.append(piece)
+    while (segment := segmenter.segment(index)) is not None:
+        found.append(segment)
         index += 1
     return found
 
@@ -32,19 +33,19 @@ def pieces(data: bytes, modality: Modality, seconds: float = 5.0, first: int = 0
     [(0.9, [0.9]), (5.0, [5.0]), (5.01, [5.01]), (5.4, [5.4]), (5.6, [5.0, 5.6]), (12.0, [5.0, 10.0, 12.0])],
 )
 def test_sound_at_the_edges_of_segments(seconds: float, ends: list[float]) -> None:
-    found = pieces(samples.sound("wav", seconds), Modality.AUDIO)
-    assert [piece.end for piece in found] == pytest.approx(ends, abs=0.002)
-    assert [piece.start for piece in found] == pytest.approx([0.0, *ends[:-1]], abs=0.002)
-    for piece in found:
-        assert piece.sound is not None
-        assert len(piece.sound.samples) == pytest.approx((piece.end - piece.start) * RATE, abs=2)
-        assert piece.sound.samples.std() > 0.2  # the tone goes through
+    found = segments_of(samples.sound("wav", seconds), Modality.AUDIO)
+    assert [segment.end for segment in found] == pytest.approx(ends, abs=0.002)
+    assert [segment.start for segment in found] == pytest.approx([0.0, *ends[:-1]], abs=0.002)
+    for segment in found:
+        assert segment.audio is not None
+        assert len(segment.audio.samples) == pytest.approx((segment.end - segment.start) * RATE, abs=2)
+        assert segment.audio.samples.std() > 0.2  # the tone goes through
 
 
 @pytest.mark.parametrize("form", [*samples.SOUNDS, *samples.SOUND_CODECS])
 def test_sound_of_every_format_joins_up(form: str) -> None:
-    found = pieces(samples.sound(form, 11.0), Modality.AUDIO)
-    whole = np.concatenate([piece.sound.samples for piece in found if piece.sound is not None])
+    found = segments_of(samples.sound(form, 11.0), Modality.AUDIO)
+    whole = np.concatenate([segment.audio.samples for segment in found if segment.audio is not None])
     assert len(found) == 3
     assert len(whole) / RATE == pytest.approx(11.0, abs=0.1)
     steps = np.abs(np.diff(whole[2000:-4000]))  # encoders begin and end softly
@@ -53,42 +54,44 @@ def test_sound_of_every_format_joins_up(form: str) -> None:
 
 @pytest.mark.parametrize("form", [*samples.VIDEOS, *samples.CODECS])
 def test_film_of_every_format(form: str) -> None:
-    found = pieces(samples.video(form, 7.0), Modality.VIDEO)
-    assert [piece.start for piece in found] == [0.0, 5.0]
+    found = segments_of(samples.video(form, 7.0), Modality.VIDEO)
+    assert [segment.start for segment in found] == [0.0, 5.0]
     assert found[1].end == pytest.approx(7.0, abs=0.15)
-    for piece, count in zip(found, (5, 2), strict=True):
-        assert piece.film is not None
-        assert piece.sound is not None
-        assert not piece.fault
-        assert len(piece.film.frames) == count
-    light = [float(frame[40:, 60:].mean()) for piece in found for frame in (piece.film.frames if piece.film else ())]
+    for segment, count in zip(found, (5, 2), strict=True):
+        assert segment.video is not None
+        assert segment.audio is not None
+        assert not segment.fault
+        assert len(segment.video.frames) == count
+    light = [
+        float(frame[40:, 60:].mean()) for segment in found for frame in (segment.video.frames if segment.video else ())
+    ]
     assert light == sorted(light)
     assert light[0] < 60
     assert light[-1] > 200
 
 
-def test_a_piece_is_what_the_cut_film_would_be() -> None:
+def test_a_segment_is_what_the_cut_film_would_be() -> None:
     data = samples.video("mp4", 4.0)
-    (piece,) = pieces(data, Modality.VIDEO)
+    (segment,) = segments_of(data, Modality.VIDEO)
     whole = video.decode(data, VideoPart.FRAMES, FPS, RATE)
-    assert piece.film is not None
-    assert np.array_equal(piece.film.frames, whole.frames)
-    assert piece.film.times.tolist() == whole.times.tolist()
+    assert segment.video is not None
+    assert np.array_equal(segment.video.frames, whole.frames)
+    assert segment.video.times.tolist() == whole.times.tolist()
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv", "webm", "mpg", "flv", "wmv"])
 def test_going_on_in_the_middle_gives_the_same_pieces(form: str) -> None:
     data = samples.video(form, 17.0, fps=25)
-    whole, rest = pieces(data, Modality.VIDEO), pieces(data, Modality.VIDEO, first=2)
-    assert [(piece.index, piece.start) for piece in rest] == [(2, 10.0), (3, 15.0)]
+    whole, rest = segments_of(data, Modality.VIDEO), segments_of(data, Modality.VIDEO, first=2)
+    assert [(segment.index, segment.start) for segment in rest] == [(2, 10.0), (3, 15.0)]
     for one, other in zip(whole[2:], rest, strict=True):
         assert one.end == pytest.approx(other.end, abs=0.05)
-        assert one.film is not None
-        assert other.film is not None
-        assert np.abs(one.film.frames.astype(int) - other.film.frames).max() <= 2
-        assert one.sound is not None
-        assert other.sound is not None
-        assert _apart(one.sound.samples, other.sound.samples) < 0.02
+        assert one.video is not None
+        assert other.video is not None
+        assert np.abs(one.video.frames.astype(int) - other.video.frames).max() <= 2
+        assert one.audio is not None
+        assert other.audio is not None
+        assert _apart(one.audio.samples, other.audio.samples) < 0.02
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
@@ -98,39 +101,39 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_film_without_sound() -> None:
-    found = pieces(samples.video("mp4", 6.0, with_sound=False), Modality.VIDEO)
-    assert [piece.sound for piece in found] == [None, None]
-    assert all(piece.film is not None for piece in found)
+    found = segments_of(samples.video("mp4", 6.0, with_sound=False), Modality.VIDEO)
+    assert [segment.audio for segment in found] == [None, None]
+    assert all(segment.video is not None for segment in found)
 
 
 def test_sound_that_begins_late_stays_in_its_place() -> None:
-    found = pieces(samples.video("mp4", 8.0, late=6.0), Modality.VIDEO)
-    assert found[0].sound is None
-    assert found[1].sound is not None
-    heard = np.abs(found[1].sound.samples) > 0.05
+    found = segments_of(samples.video("mp4", 8.0, late=6.0), Modality.VIDEO)
+    assert found[0].audio is None
+    assert found[1].audio is not None
+    heard = np.abs(found[1].audio.samples) > 0.05
     assert np.argmax(heard) / RATE == pytest.approx(1.0, abs=0.05)
 
 
 def test_dropped_frames_do_not_shift_times() -> None:
-    found = pieces(samples.video("mkv", 10.0, fps=10, drop=6), Modality.VIDEO)
-    assert [piece.end for piece in found] == pytest.approx([5.0, 10.0], abs=0.11)
-    assert [len(piece.film.frames) for piece in found if piece.film is not None] == [5, 5]
+    found = segments_of(samples.video("mkv", 10.0, fps=10, drop=6), Modality.VIDEO)
+    assert [segment.end for segment in found] == pytest.approx([5.0, 10.0], abs=0.11)
+    assert [len(segment.video.frames) for segment in found if segment.video is not None] == [5, 5]
 
 
 def test_damage_costs_only_its_own_segment() -> None:
     data = bytearray(samples.sound("flac", 30.0))
     start, end = len(data) // 3, len(data) * 7 // 10
     data[start:end] = bytes(end - start)
-    found = pieces(bytes(data), Modality.AUDIO)
-    assert [piece.end for piece in found] == pytest.approx([5.0, 10.0, 15.0, 20.0, 25.0, 30.0], abs=0.1)
-    assert [piece.sound is None for piece in found] == [False, False, True, True, False, False]
+    found = segments_of(bytes(data), Modality.AUDIO)
+    assert [segment.end for segment in found] == pytest.approx([5.0, 10.0, 15.0, 20.0, 25.0, 30.0], abs=0.1)
+    assert [segment.audio is None for segment in found] == [False, False, True, True, False, False]
     assert "Nothing can be decoded between 15 and 20 s" in found[3].fault
 
 
 def test_a_film_cut_short_is_used_as_far_as_it_goes() -> None:
     data = samples.video("mkv", 12.0)
-    found = pieces(data[: len(data) * 2 // 3], Modality.VIDEO)
-    assert found[0].film is not None
+    found = segments_of(data[: len(data) * 2 // 3], Modality.VIDEO)
+    assert found[0].video is not None
     assert 5.0 < found[-1].end < 12.0
 
 
@@ -144,7 +147,7 @@ def test_a_film_cut_short_is_used_as_far_as_it_goes() -> None:
 )
 def test_refusals(data: bytes, modality: Modality, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
-        Segmenter(io.BytesIO(data), modality, 5.0, FPS, RATE).piece(0)
+        Segmenter(io.BytesIO(data), modality, 5.0, FPS, RATE).segment(0)
 
 
 def test_too_many_segments_are_refused_before_anything_is_decoded() -> None:
@@ -180,12 +183,12 @@ def test_what_stays_on_the_screen_is_seen_in_every_segment() -> None:
             frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    found = pieces(buffer.getvalue(), Modality.VIDEO)
+    found = segments_of(buffer.getvalue(), Modality.VIDEO)
     assert [one.fault for one in found] == [""] * 9
     for one in found:
-        assert one.film is not None
-        assert (one.film.times >= 0).all()
-        for time, pixels in zip(one.film.times, one.film.frames, strict=True):
+        assert one.video is not None
+        assert (one.video.times >= 0).all()
+        for time, pixels in zip(one.video.times, one.video.frames, strict=True):
             shown = sum(before <= one.start + time for before in times) - 1
             if one.start + time < 3.0:
                 continue  # what is near a key frame is taken from it
@@ -193,9 +196,9 @@ def test_what_stays_on_the_screen_is_seen_in_every_segment() -> None:
 
 
 def test_sound_that_changes_its_rate_midway_is_heard() -> None:
-    """Podcasts are joined of pieces."""
+    """Podcasts are joined of segments."""
     data = samples.sound("mp3", 6.0, rate=44_100) + samples.sound("mp3", 6.0, rate=48_000)
-    found = pieces(data, Modality.AUDIO)
+    found = segments_of(data, Modality.AUDIO)
     assert found[-1].end == pytest.approx(12.0, abs=0.3)
-    assert all(one.sound is not None and np.abs(one.sound.samples).mean() > 0.01 for one in found)
+    assert all(one.audio is not None and np.abs(one.audio.samples).mean() > 0.01 for one in found)
     assert audio.decode(data, RATE).seconds == pytest.approx(12.0, abs=0.3)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from kilonova.media.words import printable
 
-__all__ = ["keepable", "of_file"]
+__all__ = ["date_facts", "keepable", "of_file", "plain"]
 
 # Within what ``stores.checks`` lets into a payload, together with what else is in it.
 _DEEPEST = 30  # levels of lists and objects
 _VALUES = 4_000
 _LONGEST = 10_000  # characters of a text that a file says of itself
+_LONGEST_TAG = 1_000
 _INTEGERS = range(-(1 << 63), 1 << 63)
 
 
@@ -54,6 +57,24 @@ def of_file(facts: Mapping[str, Any]) -> dict[str, Any]:
     kept, _ = keepable(facts)
     shown = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in kept.items()}
     return {name: value for name, value in shown.items() if value not in ("", None)}
+
+
+def date_facts(text: str, offset: str = "") -> dict[str, Any]:
+    """``date`` as ISO 8601 and ``year``, from Exif's 2024:05:01 10:00:00, ISO dates or a year."""
+    text = re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", text.strip())
+    if re.fullmatch(r"(1[89]|20)\d\d", text):
+        return {"year": int(text)}
+    try:
+        found = datetime.fromisoformat(text + offset)
+    except ValueError:
+        return {}
+    return {"date": found.isoformat(), "year": found.year}
+
+
+def plain(value: object) -> str:
+    """A tag as text, its beginning where it is long."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+    return text.replace("\0", "").strip()[:_LONGEST_TAG]
 
 
 def _size(value: Any) -> int:

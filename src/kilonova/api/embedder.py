@@ -1,0 +1,220 @@
+"""Vectors of anything, by a model in this process's care."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from kilonova.api.contents import Content
+from kilonova.api.loop import LoopThread
+from kilonova.api.reading import InputReader, as_purpose
+from kilonova.engine.engine import Embedding, Engine
+from kilonova.engine.matryoshka import DIMENSIONS
+from kilonova.errors import InvalidInput, KilonovaError
+from kilonova.models.card import ModelCard, Purpose
+
+__all__ = ["AsyncEmbedder", "Embedder"]
+
+_AT_ONCE = 64  # inputs under way: enough for full batches, few enough for little memory
+
+
+class AsyncEmbedder:
+    """Embeds texts, images, audio, video and pages into one space. Use as an async context manager.
+
+    Args:
+        model: a name that ``kilonova models`` lists, a folder, or an address.
+        workers: processes of the model, on each GPU where there are some.
+        cache_mb: memory for vectors of inputs seen before; 0 keeps none.
+
+    Raises:
+        NotFound: there is no such model.
+        Unavailable: it cannot be loaded.
+
+    Example:
+        >>> import asyncio, kilonova
+        >>> async def main():
+        ...     async with kilonova.AsyncEmbedder() as embedder:
+        ...         return await embedder.embed("日落海滩", purpose="IMAGE_RETRIEVAL")
+        >>> asyncio.run(main()).shape
+        (1024,)
+    """
+
+    def __init__(self, model: str = "kilonova-mini", *, workers: int = 1, cache_mb: int = 0) -> None:
+        self._engine = Engine(model, workers=workers, cache_bytes=cache_mb << 20)
+        self._reader = InputReader(self._engine.card)
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model: its licence, modalities, dimensions."""
+        return self._engine.card
+
+    async def __aenter__(self) -> Self:
+        await self._engine.__aenter__()
+        try:
+            await self._engine.ready()
+        except BaseException:
+            await self._engine.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+        await self._engine.__aexit__(kind, error, trace)
+
+    async def embed(
+        self, content: Content, *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
+    ) -> np.ndarray:
+        """The vector of one content.
+
+        Args:
+            content: see ``kilonova.api.contents``.
+            purpose: what the vector is for: ``GENERIC_INDEX`` for what is stored, ``GENERIC_RETRIEVAL`` or
+                ``IMAGE_RETRIEVAL`` and the like for queries, ``CLASSIFICATION``, ``CLUSTERING``.
+            dimension: 256, 384, 1024, 3072, or one that the model was trained for.
+
+        Returns:
+            float32 [dimension], of unit length.
+
+        Raises:
+            InvalidInput: the content cannot be read, or not be embedded by this model.
+        """
+        return (await self._embedding(content, as_purpose(purpose), self._dimension(dimension))).vector
+
+    async def embed_many(
+        self,
+        contents: Iterable[Content],
+        *,
+        purpose: Purpose | str = "GENERIC_INDEX",
+        dimension: int = 1024,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> np.ndarray:
+        """The vectors of many contents.
+
+        Args:
+            contents: read and embedded 64 at a time.
+            purpose, dimension: as of ``embed``.
+            on_progress: called with the number done, after each.
+
+        Returns:
+            float32 [n, dimension].
+
+        Raises:
+            KilonovaError: the first content that cannot be embedded ends it.
+        """
+        vectors: list[np.ndarray] = []
+        results = self.embed_each(contents, purpose=purpose, dimension=dimension)
+        try:
+            async for result in results:
+                if isinstance(result, KilonovaError):
+                    raise result
+                vectors.append(result.vector)
+                on_progress(len(vectors))
+        finally:
+            await results.aclose()
+        return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
+
+    async def embed_each(
+        self, contents: Iterable[Content], *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
+    ) -> AsyncGenerator[Embedding | KilonovaError]:
+        """For each content, in order and as soon as it is its turn, its embedding (vector, tokens, where a text was
+        cut) or the error that it met."""
+        aim, size = as_purpose(purpose), self._dimension(dimension)
+        waiting: list[asyncio.Task[Embedding | KilonovaError]] = []
+        queue = iter(contents)
+
+        async def one(content: Content) -> Embedding | KilonovaError:
+            try:
+                return await self._embedding(content, aim, size)
+            except KilonovaError as error:
+                return error
+
+        try:
+            while True:
+                while len(waiting) < _AT_ONCE and (content := next(queue, None)) is not None:
+                    waiting.append(asyncio.create_task(one(content)))
+                if not waiting:
+                    return
+                yield await waiting.pop(0)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _embedding(self, content: Content, purpose: Purpose, dimension: int) -> Embedding:
+        return await self._engine.embed(await self._reader.read(content), purpose, dimension)
+
+    def _dimension(self, dimension: int) -> int:
+        allowed = sorted({*DIMENSIONS, *self.card.trained_dimensions, self.card.native_dimension})
+        if dimension not in allowed:
+            raise InvalidInput(f"{dimension} is no dimension of {self.card.id}.", f"Choose one of {allowed}.")
+        return dimension
+
+
+class Embedder:
+    """``AsyncEmbedder`` without await. Use as a context manager, or call ``close``; threads may share it.
+
+    Args:
+        model, workers, cache_mb: as of ``AsyncEmbedder``.
+
+    Example:
+        >>> import kilonova
+        >>> with kilonova.Embedder() as embedder:
+        ...     query = embedder.embed("日落海滩", purpose="IMAGE_RETRIEVAL")
+        ...     photos = embedder.embed_many([kilonova.Image("beach.jpg"), kilonova.Image("forest.jpg")])
+        >>> int((photos @ query).argmax())
+        0
+    """
+
+    def __init__(self, model: str = "kilonova-mini", *, workers: int = 1, cache_mb: int = 0) -> None:
+        self._embedder = AsyncEmbedder(model, workers=workers, cache_mb=cache_mb)
+        self._loop = LoopThread()
+        try:
+            self._loop.run(self._embedder.__aenter__())
+        except BaseException:
+            self._loop.close()
+            raise
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model: its licence, modalities, dimensions."""
+        return self._embedder.card
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the model's process."""
+        self._loop.run(self._embedder.__aexit__(None, None, None))
+        self._loop.close()
+
+    def embed(self, content: Content, *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024) -> np.ndarray:
+        """The vector of one content; see ``AsyncEmbedder.embed``."""
+        return self._loop.run(self._embedder.embed(content, purpose=purpose, dimension=dimension))
+
+    def embed_many(
+        self,
+        contents: Iterable[Content],
+        *,
+        purpose: Purpose | str = "GENERIC_INDEX",
+        dimension: int = 1024,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> np.ndarray:
+        """The vectors of many contents; see ``AsyncEmbedder.embed_many``."""
+        work = self._embedder.embed_many(contents, purpose=purpose, dimension=dimension, on_progress=on_progress)
+        return self._loop.run(work)
+
+    def embed_each(
+        self, contents: Iterable[Content], *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
+    ) -> Iterator[Embedding | KilonovaError]:
+        """For each content its embedding or its error; see ``AsyncEmbedder.embed_each``."""
+        return self._loop.iterate(self._embedder.embed_each(contents, purpose=purpose, dimension=dimension))

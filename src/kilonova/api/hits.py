@@ -1,0 +1,76 @@
+"""What searches and classifications give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kilonova.errors import Unavailable
+from kilonova.search.query import Hit
+
+__all__ = ["Classification", "Hits", "classification"]
+
+
+class Hits(list[Hit]):
+    """Hits, best first: a list that shows itself in a notebook and becomes a pandas frame.
+
+    Example:
+        >>> Hits().to_pandas().empty
+        True
+    """
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``, a row for each hit: rank, id, score, similarity, distance, the payload's fields.
+
+        Raises:
+            Unavailable: pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped, unused-ignore]
+        except ImportError:
+            raise Unavailable("pandas is not installed.", "pip install pandas") from None
+        rows = [
+            {
+                "rank": rank,
+                "id": hit.id,
+                "score": hit.score,
+                "similarity": hit.similarity,
+                "distance": hit.distance,
+                **hit.payload,
+            }
+            for rank, hit in enumerate(self, 1)
+        ]
+        return pandas.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        from kilonova.search.show import hits_html
+
+        return hits_html(self)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a content is by its nearest labelled neighbours.
+
+    Attributes:
+        label: the best one.
+        shares: of the votes, by label, best first; they add up to 1.
+        neighbours: who voted.
+    """
+
+    label: str
+    shares: Mapping[str, float]
+    neighbours: Hits
+
+
+def classification(neighbours: Sequence[Hit], field: str, *, majority: bool) -> Classification:
+    """What neighbours vote for; see ``search.vote``.
+
+    Raises:
+        InvalidInput: there are no neighbours.
+    """
+    from kilonova.search.vote import vote
+
+    shares = vote(neighbours, field, majority=majority)
+    return Classification(next(iter(shares)), shares, Hits(neighbours))

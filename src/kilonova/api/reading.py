@@ -1,0 +1,196 @@
+"""From contents, as users give them, to what the engine takes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import struct
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kilonova.api import contents
+from kilonova.api.contents import Content, Deferred
+from kilonova.errors import InvalidInput
+from kilonova.media import content as core
+from kilonova.media import limits
+from kilonova.media.content import Detail, Encoded, Input, Modality, Truncation, VideoPart
+from kilonova.media.input import read_input
+from kilonova.media.sniff import format_of_name, modality_of_name
+from kilonova.models.card import ModelCard, Purpose
+from kilonova.segments.documents import BUILT_IN
+from kilonova.segments.files import Kind
+from kilonova.segments.listing import look, resolve
+from kilonova.segments.read import Readers
+from kilonova.storage.s3 import S3Reader
+
+__all__ = ["InputReader", "as_choice", "as_purpose"]
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class InputReader:
+    """Reads contents; S3's client and the processes that read documents start when they are needed.
+
+    Args:
+        card: of the model that they are for.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._s3 = S3Reader()
+        self._readers: Readers | None = None
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._readers is not None:
+            self._readers.close()
+            self._readers = None
+
+    async def read(self, content: Content) -> Input:
+        """What the engine takes.
+
+        Raises:
+            InvalidInput: it is no content, there is no such file, or it cannot be read.
+            Unavailable: S3 cannot be reached.
+        """
+        match content:
+            case str():
+                return core.Text(content)
+            case core.Text() | Encoded():
+                return content
+            case contents.Text(value, truncation):
+                return core.Text(value, as_choice(Truncation, truncation, "truncation"))
+            case contents.Image(source, detail):
+                return await self._image(source, as_choice(Detail, detail, "detail"))
+            case contents.Audio(source, rate):
+                return await self._audio(source, rate)
+            case contents.Video(source):
+                return await self._file(source, Modality.VIDEO)
+            case contents.Document(source, page):
+                return await self._page(source, page)
+            case contents.Mixed(parts):
+                return await self._mixed(parts)
+            case os.PathLike():
+                return await asyncio.to_thread(read_input, Path(content))
+        if isinstance(content, Deferred):
+            return await content.read_with(self._s3)
+        if _is_pillow(content):
+            return await self._image(content, Detail.STANDARD)
+        raise InvalidInput(
+            f"A {type(content).__name__} is no content.",
+            "Give a str for a text, a Path for a file, or kilonova.Image, Audio, Video, Document, Mixed.",
+        )
+
+    async def _mixed(self, parts: tuple[Content, ...]) -> Input:
+        read = [await self.read(part) for part in parts]
+        plain = tuple(part for part in read if not isinstance(part, core.Mixed))
+        try:
+            return core.Mixed(plain)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from None
+
+    async def _image(self, source: Any, detail: Detail) -> Input:
+        if isinstance(source, np.ndarray):
+            from PIL import Image
+
+            if source.dtype != np.uint8 or source.ndim not in (2, 3):
+                raise InvalidInput(
+                    f"Pixels must be uint8 [height, width, 3]; these are {source.dtype} {list(source.shape)}."
+                )
+            source = Image.fromarray(source)
+        if _is_pillow(source):
+            return Encoded(Modality.IMAGE, await asyncio.to_thread(_png, source), "png", detail)
+        return await self._file(source, Modality.IMAGE, detail)
+
+    async def _audio(self, source: Any, rate: int | None) -> Input:
+        if not isinstance(source, np.ndarray):
+            return await self._file(source, Modality.AUDIO)
+        if rate is None or rate <= 0:
+            raise InvalidInput("Samples have no rate.", "Say it in Hz: kilonova.Audio(samples, rate=48_000).")
+        return Encoded(Modality.AUDIO, _wav(source, rate), "wav")
+
+    async def _file(self, source: Any, modality: Modality, detail: Detail = Detail.STANDARD) -> Input:
+        limit = limits.S3_BYTES[modality]
+        if isinstance(source, bytes | bytearray | memoryview):
+            return _encoded(modality, bytes(source), "", detail)
+        if isinstance(source, str) and source.startswith("s3://"):
+            return _encoded(modality, await self._s3.read(source, limit), format_of_name(source), detail)
+        if not isinstance(source, str | os.PathLike):
+            raise InvalidInput(f"A {type(source).__name__} is no {modality}.", "Give a path, an s3:// URI, or bytes.")
+        path = Path(os.path.expanduser(source))  # noqa: ASYNC240, PTH111  (looks at a variable only)
+        found = await asyncio.to_thread(read_input, path, detail)
+        if found.modality is not modality and modality_of_name(path.name) is not modality:
+            raise InvalidInput(f"{path} is no {modality}; it is {found.modality}.")
+        return found
+
+    async def _page(self, source: str | os.PathLike[str], page: int) -> Input:
+        if self._readers is None:
+            self._readers = Readers(self._card)
+        path = os.fspath(source)
+        (root,) = resolve([path])
+        listing = await asyncio.to_thread(look, [root])
+        if root in listing.missing:
+            raise InvalidInput(f"There is no {path}.", "Name a file, or s3://bucket/key.")
+        file = next((file for file in listing.files if file.kind is Kind.DOCUMENT), None)
+        if file is None:
+            raise InvalidInput(f"{path} is no document.", f"Documents end in .{', .'.join(BUILT_IN)}.")
+        found = await self._readers.page(file.uri, file.info, page - 1) if page > 0 else None
+        if found is None:
+            raise InvalidInput(f"{path} has no page {page}.")
+        return core.Text(found) if isinstance(found, str) else found
+
+
+def as_purpose(purpose: Purpose | str) -> Purpose:
+    """A purpose by its name.
+
+    Raises:
+        InvalidInput: there is none of that name.
+    """
+    return as_choice(Purpose, purpose, "purpose")
+
+
+def as_choice(choices: type[Choice], value: str, name: str) -> Choice:
+    """The member of an enumeration that a string names.
+
+    Raises:
+        InvalidInput: it names none.
+    """
+    try:
+        return choices(value)
+    except ValueError:
+        raise InvalidInput(f"{value!r} is no {name}.", f"Choose one of {', '.join(choices)}.") from None
+
+
+def _encoded(modality: Modality, data: bytes, form: str, detail: Detail) -> Encoded:
+    part = VideoPart.ANY if modality is Modality.VIDEO else VideoPart.BOTH
+    return Encoded(modality, data, form, detail, part)
+
+
+def _is_pillow(source: object) -> bool:
+    return type(source).__module__.startswith("PIL.") and hasattr(source, "getexif")
+
+
+def _png(image: Any) -> bytes:
+    buffer = io.BytesIO()
+    plain = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else image.convert("RGB")
+    plain.save(buffer, "PNG", compress_level=1, exif=image.getexif())
+    return buffer.getvalue()
+
+
+def _wav(samples: np.ndarray, rate: int) -> bytes:
+    """A WAV file of 32-bit floats (WAVE_FORMAT_IEEE_FLOAT, multimedia.h)."""
+    if samples.ndim not in (1, 2) or not len(samples):
+        raise InvalidInput(f"Samples must be [n] or [n, channels]; these are {list(samples.shape)}.")
+    if samples.dtype.kind == "i":
+        samples = samples / float(np.iinfo(samples.dtype).max + 1)
+    if samples.dtype.kind != "f":
+        raise InvalidInput(f"Samples must be floats or integers; these are {samples.dtype}.")
+    data = np.ascontiguousarray(samples, "<f4").tobytes()
+    channels = samples.shape[1] if samples.ndim == 2 else 1
+    form = struct.pack("<HHIIHH", 3, channels, rate, rate * channels * 4, channels * 4, 32)
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", len(form)) + form
+    return head + b"data" + struct.pack("<I", len(data)) + data
