@@ -12,7 +12,7 @@ import pytest
 
 from kilonova.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from kilonova.stores.backends.edge import QdrantEdge
-from kilonova.stores.backends.servers import ServerStore
+from kilonova.stores.backends.servers import Fault, ServerStore
 from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore
 from kilonova.stores.filters.tree import Filter
 
@@ -119,7 +119,7 @@ def test_what_is_refused_never_reaches_a_backend(recorder: Recorder) -> None:
     for vector in (np.ones(3), np.full(4, 1e300), np.full(4, np.nan)):
         with pytest.raises(InvalidInput):
             recorder.nearest("笔记", vector, 3)
-    assert recorder.calls == []
+    assert recorder.calls == [("list",)] * 2  # of those of another dimension it is looked whether that was changed
 
 
 @pytest.mark.parametrize("name", ["猫", "../x", ""])
@@ -145,6 +145,28 @@ def test_a_server_is_asked_once_what_a_collection_is(recorder: Recorder) -> None
     recorder.calls.clear()
     assert recorder.counts() == ([(NOTES, 7)], {})
     assert recorder.calls == [("list",)]
+
+
+def test_a_collection_that_somebody_made_again_is_looked_for_again(recorder: Recorder) -> None:
+    recorder.there["笔记"] = Collection("笔记", "fake", 8)
+    wide = np.ones(8, np.float32)
+    recorder.upsert("笔记", [Point("a", wide)])
+    recorder.nearest("笔记", wide, 1)
+    assert [call[0] for call in recorder.calls] == ["list", "upsert", "nearest"]
+    with pytest.raises(InvalidInput, match="vectors of 8"):
+        recorder.nearest("笔记", ONES, 1)
+
+
+def test_what_was_dropped_elsewhere_is_no_longer_known(recorder: Recorder) -> None:
+    def gone() -> None:
+        raise FileNotFoundError("笔记")
+
+    recorder.table = (Fault(FileNotFoundError, NotFound, "{} is gone."), Fault(OSError, Unavailable, "No: {}."))  # type: ignore[misc]
+    with pytest.raises(NotFound, match="笔记 is gone"):
+        recorder.call(gone)
+    recorder.there.clear()
+    with pytest.raises(NotFound, match="no collection 笔记"):
+        recorder.count("笔记")
 
 
 def test_backends_cannot_go_round_the_checks() -> None:

@@ -55,7 +55,6 @@ class Search:
         self._searchers = {engine.card.id: Searcher(store, engine) for engine in engines}
         self._readers: Readers | None = None
         self._sources = Sources()
-        self._objects: Any = None
 
     def close(self) -> None:
         """End the processes that read documents."""
@@ -113,11 +112,9 @@ class Search:
         return FileResponse(path, media_type=kind, headers=headers)
 
     async def _object(self, uri: str, kind: str, headers: dict[str, str], wanted: str | None) -> Response:
-        if self._objects is None:
-            self._objects = await asyncio.to_thread(connect)
         bucket, key = split_uri(uri)
         part = {"Range": wanted} if wanted else {}
-        found = await asyncio.to_thread(call_s3, uri, self._objects.get_object, Bucket=bucket, Key=key, **part)
+        found = await asyncio.to_thread(call_s3, uri, lambda: connect().get_object(Bucket=bucket, Key=key, **part))
         headers |= {"Accept-Ranges": "bytes", "ETag": found["ETag"], "Content-Length": str(found["ContentLength"])}
         if "ContentRange" in found:
             headers["Content-Range"] = found["ContentRange"]

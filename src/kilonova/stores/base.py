@@ -92,8 +92,8 @@ class VectorStore(ABC):
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         """Write points, all of them or none; those of known ids are replaced, and of several with one id the last one
         counts. Lasting when this returns."""
-        collection = self.find(name)
         points = list(map(checks.cleaned, points))
+        collection = self._fitting(name, (point.vector for point in points))
         checks.check_points(collection, points)
         if points:
             self._upsert(collection, list({point.id: point for point in points}.values()))
@@ -129,8 +129,8 @@ class VectorStore(ABC):
         self, name: str, vector: np.ndarray, k: int, where: Filter | None = None, *, exact: bool = False
     ) -> list[Match]:
         """The ``k`` points nearest to a vector float32 [dimension], best first; ``exact`` compares with every point."""
-        collection = self.find(name)
         vector = checks.as_float32(vector)
+        collection = self._fitting(name, [vector])
         checks.check_query(collection, vector)
         return self._nearest(collection, vector, k, where, exact=exact) if k > 0 else []
 
@@ -144,6 +144,18 @@ class VectorStore(ABC):
     def optimize(self, name: str) -> None:
         """Build the index after much was written; searching works before, too, only slower."""
         self._optimize(self.find(name))
+
+    def _fitting(self, name: str, vectors: Iterable[np.ndarray]) -> Collection:
+        """The collection of that name; looked for again where a vector does not fit, as what is remembered may be
+        old."""
+        collection = self.find(name)
+        if any(one.shape != (collection.dimension,) for one in vectors):
+            self.forget(name)
+            return self.find(name)
+        return collection
+
+    def forget(self, name: str) -> None:  # noqa: B027 (most remember nothing)
+        """Look again the next time, in stores that remember what a collection was made with."""
 
     @abstractmethod
     def close(self) -> None:

@@ -118,6 +118,8 @@ def cleaned(point: Point) -> Point:
 
 def as_float32(vector: np.ndarray) -> np.ndarray:
     """A vector as contiguous float32, itself where it is; numbers beyond float32 become infinite."""
+    if vector.dtype == np.float32 and vector.flags.c_contiguous:
+        return vector
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(vector, np.float32)
 

@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kilonova.testing.models import ModelSuite
     from kilonova.testing.server import KilonovaServer
+    from kilonova.testing.stores import StoreSuite
 
-__all__ = ["KilonovaServer", "ModelSuite"]
+__all__ = ["KilonovaServer", "ModelSuite", "StoreSuite"]
 
 # pytest loads this package at every start, so nothing is imported before it is used.
-_WHERE = {"KilonovaServer": "kilonova.testing.server", "ModelSuite": "kilonova.testing.models"}
+_MODULES = {
+    "KilonovaServer": "kilonova.testing.server",
+    "ModelSuite": "kilonova.testing.models",
+    "StoreSuite": "kilonova.testing.stores",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+    import pytest
+
+    if name not in globals():
+        pytest.register_assert_rewrite(_MODULES[name])  # so that failed assertions show their values
+        globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return globals()[name]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kilonova.errors import KilonovaError
+from kilonova.errors import KilonovaError, NotFound
 from kilonova.stores.base import Collection, Match, Metric, Point, VectorStore
 from kilonova.stores.filters.tree import Filter
 from kilonova.vectors import unit
@@ -55,7 +55,6 @@ class ServerStore(VectorStore):
         return super()._find(name)
 
     def forget(self, name: str) -> None:
-        """Ask again the next time."""
         self._known.pop(name, None)
 
     def call(self, work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
@@ -66,6 +65,8 @@ class ServerStore(VectorStore):
             row = next((row for row in self.table if isinstance(error, row.theirs) and row.when(error)), None)
             if row is None:
                 raise
+            if row.ours is NotFound:  # something was dropped elsewhere
+                self._known.clear()
             raise row.ours(row.message.format(error), row.hint) from error
 
     def compared(self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None) -> list[Match]:
