@@ -17,8 +17,8 @@ from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput
 from kilonova.search import beside, indexed, ingest
 from kilonova.segments import describe, document_worker
-from kilonova.segments.progress import Progress
 from kilonova.segments.listing import look, resolve
+from kilonova.segments.progress import Progress
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.stores.backends.edge import QdrantEdge

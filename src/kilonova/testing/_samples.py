@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 
@@ -112,7 +115,7 @@ def video(
     container, codec, audio_codec = (VIDEOS | CODECS)[form]
     buffer = io.BytesIO()
     rate = 25 if codec.startswith("mpeg") else fps
-    with av.open(buffer, "w", format=container) as out:
+    with _same_scheduling(), av.open(buffer, "w", format=container) as out:
         stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
@@ -140,6 +143,20 @@ def video(
             packets += _encode_sound(extra, tone(seconds - late, rate), "mono", rate, round(late * rate))
         out.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _same_scheduling() -> Iterator[None]:
+    """Undo what SVT-AV1 does as root: it gives its caller the highest real-time priority, which every process that the
+    tests start later would inherit. Two of them on two cores leave nothing to anything else on the machine."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 _AUDIO_RATES = {"libmp3lame": 44_100, "wmav2": 44_100}
