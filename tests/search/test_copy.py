@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
-from kilonova.search.copy import copy
+from kilonova.search.copy import copy_collection
 from kilonova.stores import registry
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Metric, Point, VectorStore
@@ -70,11 +70,13 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     try:
         monkeypatch.setattr(source, "count", lambda name: 6)  # somebody wrote meanwhile
         with pytest.raises(Unavailable, match="6 points, its copy 5"):
-            copy(source, "照片", target)
+            copy_collection(source, "照片", target)
         assert target.collections() == []
         with pytest.raises(NotFound):
-            copy(source, "猫", target)
-        copied = copy(source, "照片", source, "二")  # within a store; counts are those of the source, 6 and 6
+            copy_collection(source, "猫", target)
+        copied = copy_collection(
+            source, "照片", source, "二"
+        )  # within a store; counts are those of the source, 6 and 6
         assert copied.name == "二"
     finally:
         source.close()

@@ -16,7 +16,7 @@ import numpy as np
 
 from kilonova import _home
 from kilonova.engine.engine import Engine
-from kilonova.media import wav
+from kilonova.media.wav import encode_wav
 from kilonova.media.content import Audio, Encoded, Modality, Text
 from kilonova.models.card import Purpose
 
@@ -82,4 +82,4 @@ def _picture(random: np.random.Generator) -> bytes:
 
 
 def _sound(random: np.random.Generator) -> bytes:
-    return wav.encoded(Audio(random.uniform(-0.1, 0.1, 32_000 * _SOUND_SECONDS).astype(np.float32), 32_000))
+    return encode_wav(Audio(random.uniform(-0.1, 0.1, 32_000 * _SOUND_SECONDS).astype(np.float32), 32_000))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from pathlib import Path
 
 import av
@@ -15,7 +13,7 @@ from kilonova.errors import InvalidInput
 from kilonova.media import audio, video
 from kilonova.media.content import Audio
 
-__all__ = ["audio_at", "frame_at", "wav_bytes"]
+__all__ = ["audio_at", "frame_at"]
 
 
 def frame_at(path: Path, second: float) -> np.ndarray:
@@ -73,14 +71,3 @@ def audio_at(path: Path, start: float, end: float, rate: int) -> Audio:
     if not len(samples):
         raise InvalidInput(f"There is no audio between {start:g} and {end:g} s.")
     return Audio(soxr.resample(samples.astype(np.float32), source, rate), rate)
-
-
-def wav_bytes(content: Audio) -> bytes:
-    """A WAV file of 16 bits."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(content.rate)
-        file.writeframes((np.clip(content.samples, -1, 1) * 32_767).astype("<i2").tobytes())
-    return buffer.getvalue()

@@ -20,7 +20,7 @@ import orjson
 from botocore.config import Config
 
 from kilonova.errors import AccessDenied, Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
-from kilonova.media import wav
+from kilonova.media.wav import encode_wav
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Input, Mixed, Modality, Text, Video
 from kilonova.media.sniff import sniff
 from kilonova.models.base import Embedded, EmbeddingModel, Prepared
@@ -115,7 +115,7 @@ def _asked(content: Content | Encoded) -> dict[str, Any]:
             Pillow.fromarray(pixels).save(out, "png")
             return _media(Modality.IMAGE, out.getvalue(), "png", detail)
         case Audio():
-            return _media(Modality.AUDIO, wav.encoded(content), "wav")
+            return _media(Modality.AUDIO, encode_wav(content), "wav")
         case Video():
             return _media(Modality.VIDEO, _mp4(content), "mp4")
 

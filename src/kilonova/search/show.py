@@ -102,11 +102,12 @@ def _page(path: Path, payload: Any) -> str:
 
 
 def _audio(path: Path, payload: Any) -> str:
-    from kilonova.media.peek import audio_at, wav_bytes
+    from kilonova.media.peek import audio_at
+    from kilonova.media.wav import encode_wav
 
     start = float(payload["start"])
     content = audio_at(path, start, min(float(payload["end"]), start + _SECONDS), _RATE)
-    return f'<audio controls src="{_data("audio/wav", wav_bytes(content))}"></audio>'
+    return f'<audio controls src="{_data("audio/wav", encode_wav(content))}"></audio>'
 
 
 def _video(path: Path, payload: Any) -> str:
