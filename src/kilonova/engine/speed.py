@@ -16,8 +16,8 @@ import numpy as np
 
 from kilonova import _home
 from kilonova.engine.engine import Engine
-from kilonova.media.wav import encode_wav
 from kilonova.media.content import Audio, Encoded, Modality, Text
+from kilonova.media.wav import encode_wav
 from kilonova.models.card import Purpose
 
 __all__ = ["keep", "kept", "measure"]

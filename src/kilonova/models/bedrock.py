@@ -20,9 +20,9 @@ import orjson
 from botocore.config import Config
 
 from kilonova.errors import AccessDenied, Busy, InvalidInput, KilonovaError, ModelFailed, Unavailable
-from kilonova.media.wav import encode_wav
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Input, Mixed, Modality, Text, Video
 from kilonova.media.sniff import sniff
+from kilonova.media.wav import encode_wav
 from kilonova.models.base import Embedded, EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
 
