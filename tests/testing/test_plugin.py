@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -63,6 +64,14 @@ def test_one_line_gives_a_client_and_nothing_is_left(tmp_path: Path) -> None:
     pid, home = (tmp_path / "pid").read_text().split(" ", 1)
     assert not psutil.pid_exists(int(pid))
     assert not Path(home).exists()
+
+
+def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/testing.md").read_text(encoding="utf-8")
+    test, options, alone = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    alone = f"def test_alone():\n{textwrap.indent(alone, '    ')}    client.invoke_model"
+    done = run(tmp_path, f"{test}\n\n{alone}", conftest=f"import pytest\n\n{options}")
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_options_are_the_projects_own(tmp_path: Path) -> None:
