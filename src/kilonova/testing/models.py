@@ -81,7 +81,7 @@ class ModelSuite:
         assert found.dtype == np.float32
         assert found.shape == (len(contents), model.card.native_dimension)
         assert np.isfinite(found).all()
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
     def test_batch_equals_single_in_any_order(self, model: EmbeddingModel) -> None:
         for _, contents in self.contents(model):
