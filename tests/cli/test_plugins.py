@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kilonova.plugins import GROUPS
-from tests.plugins.site import install
+from tests.plugins.distributions import install
 from tests.servers import BIN, clean_environment
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from kilonova.errors import Unavailable
 from kilonova.stores import registry
 from kilonova.stores.base import VectorStore
 from kilonova.testing import StoreSuite
-from tests.plugins.site import install
+from tests.plugins.distributions import install
 from tests.servers import BIN, clean_environment
 
 SOURCE = Path(__file__).with_name("sqlite_store")

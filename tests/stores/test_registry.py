@@ -12,7 +12,7 @@ import pytest
 from kilonova import plugins
 from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.stores import registry
-from tests.plugins.site import install
+from tests.plugins.distributions import install
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
