@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.needs import NEEDS
+from tests.reach import starts_programs
 from tests.servers import S3, Kilonova
 
 
@@ -47,7 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that measure time first, before other servers are up."""
+    """Mark what starts programs; run the tests that measure time first, before other servers are up."""
+    for item in items:
+        if starts_programs(item):
+            item.add_marker("server")
     items.sort(key=lambda item: item.get_closest_marker("timing") is None)
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,11 +18,26 @@ from botocore.config import Config
 
 from kilonova.storage.local import command as s3_command
 from kilonova.storage.local import free_port
+from kilonova.testing.server import KilonovaServer, clean_environment
 from tests.needs import POSTGRES
+
+__all__ = [
+    "ACCESS_KEY",
+    "API_KEY",
+    "BIN",
+    "NOVA",
+    "S3",
+    "SECRET_KEY",
+    "Kilonova",
+    "Postgres",
+    "clean_environment",
+    "invoke",
+    "start_segmented",
+]
 
 BIN = Path(sys.executable).parent
 NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
-ACCESS_KEY, SECRET_KEY, API_KEY = "AKIDTEST", "secret-of-the-tests", "kilonova-test-key"
+ACCESS_KEY, SECRET_KEY, API_KEY = KilonovaServer.access_key, KilonovaServer.secret_key, KilonovaServer.api_key
 CREDENTIALS = f"""
 [[credentials]]
 name = "tests"
@@ -41,71 +53,11 @@ max_in_flight = 1
 """
 
 
-class Kilonova:
-    """`kilonova serve` as a process of its own."""
+class Kilonova(KilonovaServer):
+    """`kilonova serve` as a process of its own, which knows two callers."""
 
     def __init__(self, *options: str, model: str = "fake", environment: dict[str, str] | None = None) -> None:
-        self._home = tempfile.TemporaryDirectory()
-        file = Path(self._home.name) / "credentials.toml"
-        file.write_text(CREDENTIALS)
-        self.log = Path(self._home.name) / "log"
-        variables = {
-            **clean_environment(),
-            "KILONOVA_HOME": self._home.name,
-            "KILONOVA_DATA": self._home.name,
-            **(environment or {}),
-        }
-        command = [str(BIN / "kilonova"), "serve", "--port", "0", "--model", model, *options]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, env=variables, stderr=log)
-
-    def __enter__(self) -> Self:
-        try:
-            self.url = self._wait_for_url()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self._home.cleanup()
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        self.process.kill()
-        self.process.wait()
-        self._home.cleanup()
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    def wait_ready(self) -> Self:
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            try:
-                self.get("/readyz")
-            except urllib.error.HTTPError:
-                time.sleep(0.05)
-            else:
-                return self
-        raise AssertionError(f"not ready: {self.log.read_text()}")
-
-    def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=20) as answer:
-            body: bytes = answer.read()
-        return body
+        super().__init__(*options, model=model, environment=environment, credentials=CREDENTIALS, seconds=30)
 
     def client(
         self, service: str = "bedrock-runtime", key: str = ACCESS_KEY, secret: str = SECRET_KEY, **options: Any
@@ -114,29 +66,12 @@ class Kilonova:
         config = Config(
             **{"retries": {"total_max_attempts": 1}, "read_timeout": 60, "max_pool_connections": 64, **options}
         )
-        session = boto3.session.Session(key, secret, region_name="us-east-1")
-        return session.client(service, endpoint_url=self.url, config=config)
+        keys = {"aws_access_key_id": key, "aws_secret_access_key": secret}
+        return super().client(service, config=config, **keys)
 
     def environment(self) -> dict[str, str]:
         """The variables that an AWS client needs."""
-        return {
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
-            "AWS_ENDPOINT_URL_BEDROCK": self.url,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-
-    def _wait_for_url(self) -> str:
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            if found := re.search(r"at (https?://\S+)", self.log.read_text()):
-                return found[1]
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        raise AssertionError(f"the server did not start: {self.log.read_text()}")
+        return self.env
 
 
 class S3:
@@ -225,15 +160,6 @@ class Postgres:
 
     def _run(self, tool: str, *arguments: str) -> None:
         subprocess.run([*self._user, str(self._bin / tool), *arguments], check=True, stdout=subprocess.DEVNULL)
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without anything of AWS, OpenAI or Kilonova."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "OPENAI_", "KILONOVA_HOME", "KILONOVA_CREDENTIALS", "KILONOVA_API"))
-    }
 
 
 def start_segmented(client: Any, output: str, params: dict[str, Any], **options: Any) -> str:

@@ -19,8 +19,8 @@ from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Tru
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
+from kilonova.testing.models import vectors
 from tests import samples
-from tests.models.suite import vectors
 from tests.servers import API_KEY, NOVA, Kilonova
 
 FILES = {

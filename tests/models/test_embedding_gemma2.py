@@ -12,7 +12,7 @@ from kilonova.errors import InvalidInput, Unavailable
 from kilonova.media.content import Audio, Content, Image, Modality, Text, Video
 from kilonova.models import cards, registry
 from kilonova.models.card import Purpose
-from tests.models.suite import ModelSuite
+from kilonova.testing.models import ModelSuite
 from tests.models.tiny import gemma, torch
 
 pytestmark = pytest.mark.models

@@ -5,7 +5,7 @@ import numpy as np
 from kilonova.media.content import Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import ModelSuite, vectors
+from kilonova.testing.models import ModelSuite, vectors
 
 
 class TestFake(ModelSuite):

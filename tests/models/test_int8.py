@@ -11,7 +11,7 @@ from kilonova.engine.gpus import assigned
 from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import int8, registry
-from tests.models.suite import TEXTS, ModelSuite, vectors
+from kilonova.testing.models import TEXTS, ModelSuite, vectors
 from tests.models.tiny import bert, clip, gemma, onnx_bert, torch
 
 pytestmark = pytest.mark.models

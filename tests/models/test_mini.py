@@ -22,8 +22,8 @@ from kilonova.models.mini.film import distinct
 from kilonova.models.mini.mel import SEMITONES, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import open_session, weights_folder
 from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.testing.models import ModelSuite, vectors
 from tests import samples
-from tests.models.suite import ModelSuite, vectors
 
 CANONICAL = Path(__file__).with_name("canonical_mini.npz")
 QUERIES = ("日落海滩", "how much protein per day", "Où est la bibliothèque ?")

@@ -17,8 +17,8 @@ from kilonova.media import decoder
 from kilonova.media.content import Content, Encoded, Image, Mixed, Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
+from kilonova.testing.models import vectors
 from tests import samples
-from tests.models.suite import vectors
 from tests.models.tiny import bert, gemma, qwen, torch
 from tests.servers import API_KEY, Kilonova
 

@@ -9,8 +9,8 @@ from kilonova.media.content import Audio, Content, Image, Text
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
+from kilonova.testing.models import vectors
 from tests import samples
-from tests.models.suite import vectors
 
 RATE = 32_000
 TEXTS = (

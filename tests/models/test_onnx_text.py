@@ -15,7 +15,7 @@ from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import TEXTS, ModelSuite, vectors
+from kilonova.testing.models import TEXTS, ModelSuite, vectors
 from tests.models.tiny import bert, onnx_bert, torch
 
 pytestmark = pytest.mark.models

@@ -14,7 +14,7 @@ from kilonova.errors import InvalidInput
 from kilonova.media.content import Audio, Content, Image, Modality, Text, Video
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import ModelSuite
+from kilonova.testing.models import ModelSuite
 from tests.models.tiny import qwen, torch
 
 pytestmark = pytest.mark.models

@@ -14,7 +14,7 @@ from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Image, Modality, Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
-from tests.models.suite import TEXTS, ModelSuite, vectors
+from kilonova.testing.models import TEXTS, ModelSuite, vectors
 from tests.models.tiny import bert, clip, sentence_transformers, torch
 from tests.servers import BIN
 

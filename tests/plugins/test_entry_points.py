@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TypeGuard
 
@@ -10,6 +9,7 @@ import pytest
 
 from kilonova import plugins
 from kilonova.errors import Unavailable
+from tests.plugins.distributions import install
 
 GROUP = "kilonova.rerankers"
 
@@ -18,26 +18,8 @@ def is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str)
 
 
-def install(folder: Path, distribution: str, entries: dict[str, str], **modules: str) -> None:
-    """Put a distribution into a folder as pip does: its modules, and what it says of itself."""
-    about = folder / f"{distribution}-1.2.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n", encoding="utf-8")
-    lines = [f"[{GROUP}]", *(f"{name} = {where}" for name, where in entries.items())]
-    (about / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
-    for name, code in modules.items():
-        (folder / f"{name}.py").write_text(code, encoding="utf-8")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that Python imports from."""
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    return tmp_path
-
-
 def test_a_plugin_is_found_by_its_name(site: Path) -> None:
-    install(site, "good_texts", {"你好": "good_texts_one:VALUE"}, good_texts_one="VALUE = 'hello'")
+    install(site, "good_texts", {GROUP: {"你好": "good_texts_one:VALUE"}}, good_texts_one="VALUE = 'hello'")
     assert plugins.find(GROUP, "你好", is_text) == "hello"
     assert plugins.find(GROUP, "hello", is_text) is None
     assert plugins.find("kilonova.readers", "你好", is_text) is None
@@ -56,8 +38,8 @@ def test_a_plugin_is_found_by_its_name(site: Path) -> None:
 )
 def test_a_broken_plugin_is_named_and_harms_no_other(site: Path, code: str, reason: str) -> None:
     module = f"broken_{reason.split()[0].lower()}"
-    install(site, "broken-texts", {"broken": f"{module}:VALUE"}, **{module: code})
-    install(site, "other-texts", {"fine": "other_texts:VALUE"}, other_texts="VALUE = 'fine'")
+    install(site, "broken-texts", {GROUP: {"broken": f"{module}:VALUE"}}, **{module: code})
+    install(site, "other-texts", {GROUP: {"fine": "other_texts:VALUE"}}, other_texts="VALUE = 'fine'")
     with pytest.raises(Unavailable, match=f"broken-texts.*{reason}"):
         plugins.find(GROUP, "broken", is_text)
     assert plugins.find(GROUP, "fine", is_text) == "fine"
@@ -67,14 +49,14 @@ def test_a_broken_plugin_is_named_and_harms_no_other(site: Path, code: str, reas
 
 
 def test_our_own_entry_points_are_left_to_the_tables_in_code(site: Path) -> None:
-    install(site, "kilonova", {"ours": "os:name"})
+    install(site, "kilonova", {GROUP: {"ours": "os:name"}})
     assert plugins.find(GROUP, "ours", is_text) is None
     assert plugins.load(GROUP, is_text) == ({}, [])
 
 
 def test_all_are_listed_ours_first_with_their_faults(site: Path) -> None:
-    install(site, "a_stranger", {"good": "os:name", "bad": "os:no_such_name"})
-    install(site, "kilonova", {"ours": "os:name"})
+    install(site, "a_stranger", {GROUP: {"good": "os:name", "bad": "os:no_such_name"}})
+    install(site, "kilonova", {GROUP: {"ours": "os:name"}})
     listed = [(one.name, one.distribution, one.version, one.built_in, bool(one.fault)) for one in plugins.installed()]
     assert listed == [
         ("ours", "kilonova", "1.2", True, False),

@@ -18,9 +18,11 @@ from kilonova.errors import InvalidInput
 from kilonova.search import beside, indexed, ingest
 from kilonova.segments import describe, document_worker
 from kilonova.segments.listing import look, resolve
+from kilonova.segments.progress import Progress
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
 from kilonova.storage.objects import ObjectInfo
 from kilonova.stores.backends.edge import QdrantEdge
+from kilonova.stores.base import Collection, Point
 from tests import samples
 from tests.search.indexing import brought, known
 from tests.servers import BIN, clean_environment
@@ -39,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def failed(tally: ingest.Tally) -> dict[str, str]:
+def failed(tally: Progress) -> dict[str, str]:
     return {uri.rpartition("/")[2]: reason for uri, reason in tally.failed}
 
 
@@ -188,14 +190,14 @@ def test_a_file_that_cannot_be_read_keeps_what_is_known(
 def test_whatever_is_raised_is_that_files_failure(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
-    right = QdrantEdge.upsert
+    right = QdrantEdge._upsert
 
-    def upsert(self: QdrantEdge, name: str, points: list[ingest.Point]) -> None:
+    def upsert(self: QdrantEdge, collection: Collection, points: list[Point]) -> None:
         if points[0].payload["name"] == "好.txt":
             raise fault
-        right(self, name, points)
+        right(self, collection, points)
 
-    monkeypatch.setattr(QdrantEdge, "upsert", upsert)
+    monkeypatch.setattr(QdrantEdge, "_upsert", upsert)
     tally = brought(tmp_path, folder)
     assert (tally.added, list(failed(tally))) == (2, ["好.txt"])
     assert type(fault).__name__ in failed(tally)["好.txt"]
@@ -209,7 +211,7 @@ def test_what_a_store_refuses_is_not_forgotten(tmp_path: Path, folder: Path, mon
     def refuse_all(*_: object) -> None:
         raise InvalidInput("The payload is refused.")
 
-    monkeypatch.setattr(QdrantEdge, "upsert", refuse_all)
+    monkeypatch.setattr(QdrantEdge, "_upsert", refuse_all)
     tally = brought(tmp_path, folder)
     assert failed(tally) == {"a.txt": "The payload is refused."}
     assert known(tmp_path)["a.txt"].payload["snippet"] == "words of a.txt"
@@ -224,7 +226,7 @@ def test_points_of_others_with_a_uri_do_not_end_it(tmp_path: Path, folder: Path)
         {"uri": 7},
         {"uri": str(folder / "a.txt"), "hash": None, "parts": "x"},
     ]
-    store.upsert("files", [ingest.Point(f"other{number}", vector, one) for number, one in enumerate(strange)])
+    store.upsert("files", [Point(f"other{number}", vector, one) for number, one in enumerate(strange)])
     store.close()
     assert brought(tmp_path, folder).unchanged == 3
 
@@ -307,7 +309,7 @@ def test_what_a_part_of_a_model_cannot_embed_is_not_forgotten(
 def test_a_file_with_endless_parts_is_indexed_as_far_as_they_fit(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "_MOST_PARTS", 3)
+    monkeypatch.setattr(ingest, "_MOST_SEGMENTS", 3)
     (folder / "a.txt").write_text("word " * 1_000)
     tally = brought(tmp_path, folder)
     assert (tally.added, tally.segments) == (2, 5)

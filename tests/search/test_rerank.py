@@ -41,15 +41,15 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
         asked.append((query, sorted(found)))
         return np.array([len(text) for text in found], np.float32)
 
-    def search(k: int, grouped: bool = True) -> list[Hit]:
-        query = Query([(Text("harbour"), 1.0)], mode=Mode.KEYWORD, limit=k, group_by_file=grouped)
+    def search(limit: int, group_by_file: bool = True) -> list[Hit]:
+        query = Query([(Text("harbour"), 1.0)], mode=Mode.KEYWORD, limit=limit, group_by_file=group_by_file)
         return asyncio.run(Searcher(store, Engine("fake"), longest).search(collection, query))
 
     try:
         hits = search(3)
         assert [(hit.payload["uri"], hit.score) for hit in hits] == [("a", 25.0), ("b", 23.0), ("c", 7.0)]
         assert asked == [("harbour", sorted(texts.values()))]
-        assert [hit.id for hit in search(1)] == [hits[0].id]  # more than k are read
+        assert [hit.id for hit in search(1)] == [hits[0].id]  # more than asked for are read
         assert [hit.id for hit in search(4, group_by_file=False)] == ["a#1", "b#0", "a#0", "c#0"]
     finally:
         store.close()

@@ -138,7 +138,7 @@ def test_a_vector_and_feedback(served: Served) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [
-        ({}, 400, "Nothing is looked for"),
+        ({}, 400, "The query is empty"),
         ({"text": "x", "limit": 0}, 400, "parameter: limit"),
         ({"text": "x", "kind": "image"}, 400, "parameter: kind"),
         ({"text": "x", "where": "year >="}, 400, "a value at its end"),

@@ -51,8 +51,8 @@ class Client:
     Example:
         >>> import kilonova
         >>> with kilonova.Client(url) as client:
-        ...     vector = client.embed("日落海滩", dimension=384)
-        ...     hits = client.search("日落海滩", collection="photos", limit=3)
+        ...     vector = client.embed("海上的帆船", dimension=384)
+        ...     hits = client.search("海上的帆船", collection="photos", limit=3)
         >>> vector.shape, len(hits)
         ((384,), 3)
     """
@@ -132,7 +132,7 @@ class Client:
         purpose: Purpose | str = "GENERIC_INDEX",
         dimension: int = 1024,
         model: str = _NOVA,
-        on_progress: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """The vectors of many contents, eight requests at a time.
 
@@ -153,7 +153,8 @@ class Client:
             try:
                 for call in calls:
                     vectors.append(call.result())
-                    on_progress(len(vectors))
+                    if on_progress is not None:
+                        on_progress(len(vectors))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
         return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
@@ -307,9 +308,9 @@ class AsyncClient:
         >>> import asyncio, kilonova
         >>> async def main():
         ...     async with kilonova.AsyncClient(url) as client:
-        ...         return await client.search("日落海滩", collection="photos", kinds=["image"])
+        ...         return await client.search("海上的帆船", collection="photos", kinds=["image"])
         >>> asyncio.run(main())[0].payload["name"]
-        'beach.jpg'
+        'sailing.webp'
     """
 
     def __init__(

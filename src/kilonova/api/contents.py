@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
+    from kilonova.media.content import Content as DecodedContent
     from kilonova.media.content import Encoded, Input
-    from kilonova.media.content import Text as DecodedText
     from kilonova.storage.s3 import S3Reader
 
 __all__ = ["Audio", "Content", "Deferred", "Document", "File", "Image", "Mixed", "Text", "Video"]
@@ -33,8 +33,8 @@ class Text:
         truncation: ``END`` (the default) or ``START`` is the end that is cut off; ``NONE`` refuses it.
 
     Example:
-        >>> Text("日落海滩").value
-        '日落海滩'
+        >>> Text("海上的帆船").value
+        '海上的帆船'
     """
 
     value: str
@@ -50,7 +50,7 @@ class Image:
         detail: ``STANDARD_IMAGE`` (the default), or ``DOCUMENT_IMAGE`` where letters matter.
 
     Example:
-        >>> Image("beach.jpg", detail="DOCUMENT_IMAGE").detail
+        >>> Image("sailing.webp", detail="DOCUMENT_IMAGE").detail
         'DOCUMENT_IMAGE'
     """
 
@@ -117,7 +117,7 @@ class Mixed:
         parts: two or more.
 
     Example:
-        >>> len(Mixed("red", Image("beach.jpg")).parts)
+        >>> len(Mixed("red", Image("sailing.webp")).parts)
         2
     """
 
@@ -140,4 +140,6 @@ class Deferred(Protocol):
 
 
 #: Everything that can be embedded; a Pillow image, too.
-Content: TypeAlias = "Deferred | str | Path | Text | Image | Audio | Video | Document | Mixed | DecodedText | Encoded"
+Content: TypeAlias = (
+    "Deferred | str | Path | Text | Image | Audio | Video | Document | Mixed | DecodedContent | Encoded"
+)

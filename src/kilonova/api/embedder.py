@@ -38,7 +38,7 @@ class AsyncEmbedder:
         >>> import asyncio, kilonova
         >>> async def main():
         ...     async with kilonova.AsyncEmbedder() as embedder:
-        ...         return await embedder.embed("日落海滩", purpose="IMAGE_RETRIEVAL")
+        ...         return await embedder.embed("海上的帆船", purpose="IMAGE_RETRIEVAL")
         >>> asyncio.run(main()).shape
         (1024,)
     """
@@ -92,7 +92,7 @@ class AsyncEmbedder:
         *,
         purpose: Purpose | str = "GENERIC_INDEX",
         dimension: int = 1024,
-        on_progress: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """The vectors of many contents.
 
@@ -114,7 +114,8 @@ class AsyncEmbedder:
                 if isinstance(result, KilonovaError):
                     raise result
                 vectors.append(result.vector)
-                on_progress(len(vectors))
+                if on_progress is not None:
+                    on_progress(len(vectors))
         finally:
             await results.aclose()
         return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
@@ -164,8 +165,8 @@ class Embedder:
     Example:
         >>> import kilonova
         >>> with kilonova.Embedder() as embedder:
-        ...     query = embedder.embed("日落海滩", purpose="IMAGE_RETRIEVAL")
-        ...     photos = embedder.embed_many([kilonova.Image("beach.jpg"), kilonova.Image("forest.jpg")])
+        ...     query = embedder.embed("海上的帆船", purpose="IMAGE_RETRIEVAL")
+        ...     photos = embedder.embed_many([kilonova.Image("sailing.webp"), kilonova.Image("horse.webp")])
         >>> int((photos @ query).argmax())
         0
     """
@@ -207,7 +208,7 @@ class Embedder:
         *,
         purpose: Purpose | str = "GENERIC_INDEX",
         dimension: int = 1024,
-        on_progress: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """The vectors of many contents; see ``AsyncEmbedder.embed_many``."""
         work = self._embedder.embed_many(contents, purpose=purpose, dimension=dimension, on_progress=on_progress)

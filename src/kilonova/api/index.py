@@ -27,7 +27,7 @@ from kilonova.search.copy import copy_collection
 from kilonova.search.ingest import ingest
 from kilonova.search.query import UNLIKE, Fusion, Hit, Mode, Query, kind_filter
 from kilonova.search.ranking import file_key
-from kilonova.search.rerank import CrossEncoder, Reranker
+from kilonova.search.rerank import Reranker, open_reranker
 from kilonova.search.searcher import Searcher
 from kilonova.segments.facts import keepable
 from kilonova.segments.files import Kind
@@ -60,9 +60,9 @@ class Index:
         >>> import kilonova
         >>> with kilonova.Index("photos") as index:
         ...     progress = index.add("Pictures", facts={"owner": "me"})
-        ...     hits = index.search("日落海滩", kinds=["image"], where="owner = me", limit=5)
+        ...     hits = index.search("海上的帆船", kinds=["image"], where="owner = me", limit=5)
         >>> progress.added, hits[0].payload["name"]
-        (3, 'beach.jpg')
+        (3, 'sailing.webp')
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Index:
         seconds: float = 5.0,
         characters: int = 800,
         remove_missing: bool = False,
-        on_progress: OnProgress = lambda _: None,
+        on_progress: OnProgress | None = None,
     ) -> Progress:
         """Bring the collection up to date with files: what is new or changed is embedded, what is gone is removed.
 
@@ -132,7 +132,7 @@ class Index:
             InvalidInput: none of the paths is there, or the collection is of another model or dimension.
             Unavailable: the store or the model cannot be used.
         """
-        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, on_progress, None)
+        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, on_progress or _silent, None)
         return next(self._loop.iterate(looks))
 
     def watch(
@@ -142,7 +142,7 @@ class Index:
         seconds: float = 5.0,
         characters: int = 800,
         remove_missing: bool = False,
-        on_progress: OnProgress = lambda _: None,
+        on_progress: OnProgress | None = None,
         every: float = _LOOK_SECONDS,
     ) -> Iterator[Progress]:
         """``add`` again whenever files changed, without an end.
@@ -151,7 +151,7 @@ class Index:
             paths, facts, seconds, characters, remove_missing, on_progress: as of ``add``.
             every: seconds between two looks at the paths.
         """
-        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, on_progress, every)
+        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, on_progress or _silent, every)
         return self._loop.iterate(looks)
 
     def search(
@@ -251,7 +251,7 @@ class Index:
         found = self._loop.run(self._neighbours(collection, contents, label, limit))
         return [classification(hits, label, majority=majority) for hits in found]
 
-    def copy(self, to: str = "", name: str = "", on_progress: Callable[[int], None] = lambda _: None) -> int:
+    def copy(self, to: str = "", name: str = "", on_progress: Callable[[int], None] | None = None) -> int:
         """Copy the collection to another store or name, with vectors, payloads and words; a copy that fails is deleted.
 
         Args:
@@ -267,7 +267,7 @@ class Index:
         """
         target = registry.opened(to) if to else self._store
         try:
-            made = copy_collection(self._store, self.name, target, name, on_progress)
+            made = copy_collection(self._store, self.name, target, name, on_progress or _silent)
             return target.count(made.name)
         finally:
             if target is not self._store:
@@ -389,8 +389,12 @@ class Index:
         if not name:
             return None
         if name not in self._rerankers:
-            self._rerankers[name] = CrossEncoder(name)
+            self._rerankers[name] = open_reranker(name)
         return self._rerankers[name]
+
+
+def _silent(_: object) -> None:
+    """Progress that nobody follows."""
 
 
 def open_store(data: Path, address: str = "") -> VectorStore:

@@ -60,7 +60,7 @@ class InputReader:
         match content:
             case str():
                 return core.Text(content)
-            case core.Text() | Encoded():
+            case core.Text() | core.Image() | core.Audio() | core.Video() | Encoded():
                 return content
             case contents.Text(value, truncation):
                 return core.Text(value, as_choice(Truncation, truncation, "truncation"))

@@ -26,7 +26,7 @@ from kilonova.media.sniff import sniff
 from kilonova.models.base import Embedded, EmbeddingModel, Prepared
 from kilonova.models.card import ModelCard, Purpose
 
-__all__ = ["BedrockNova", "described", "load"]
+__all__ = ["BedrockNova", "describe", "load"]
 
 _PREFIX = "bedrock:"
 _AT_ONCE = 8
@@ -42,7 +42,7 @@ _REFUSED = (
 )
 
 
-def described(name: str) -> ModelCard:
+def describe(name: str) -> ModelCard:
     """The card of a model of Bedrock."""
     return ModelCard(
         id=name,
@@ -68,7 +68,7 @@ class BedrockNova(EmbeddingModel):
     """Every content is a request of its own, eight at a time, repeated with jitter where Bedrock is busy."""
 
     def __init__(self, name: str) -> None:
-        self.card, self._model = described(name), name.removeprefix(_PREFIX)
+        self.card, self._model = describe(name), name.removeprefix(_PREFIX)
         retries = {"mode": "standard", "max_attempts": 6}
         config = Config(retries=retries, connect_timeout=5, read_timeout=60, max_pool_connections=_AT_ONCE)
         try:

@@ -6,28 +6,24 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality
-from kilonova.models import cards
 from kilonova.models.card import ModelCard, Purpose
 
-__all__ = ["described", "family", "home", "is_folder", "onnx_file"]
+__all__ = ["ONNX", "describe", "home", "is_folder", "kind", "onnx_file"]
+
+#: The kind of folders with an ONNX file.
+ONNX = "onnx"
 
 _TEXT_AND_IMAGE = ("text", "image")
 #: Modalities by ``model_type``, where the folder does not list them itself; others embed text.
 _MODALITIES = {
     **dict.fromkeys(("clip", "siglip", "siglip2", "chinese_clip", "align", "altclip"), _TEXT_AND_IMAGE),
     "clap": ("text", "audio"),
-}
-#: Families that have a file of their own, by ``model_type``: what is true of all their models, and their class.
-_FAMILIES = {
-    "embedding_gemma2": (cards.EMBEDDING_GEMMA_2, "kilonova.models.embedding_gemma2:EmbeddingGemma2"),
-    "qwen3_vl": (cards.QWEN3_VL_2B, "kilonova.models.qwen3_vl:Qwen3VL"),
 }
 # The names that prompts have on model cards, by what they are for.
 _SEARCHING = ("query", "search_query", "retrieval-query", "retrieval.query")
@@ -64,16 +60,22 @@ def onnx_file(path: Path) -> Path | None:
     return found[0] if found else None
 
 
-def family(path: Path) -> str:
-    """``module:class`` of the family that loads the model in a folder."""
-    if onnx_file(path) is not None:
-        return "kilonova.models.onnx_text:OnnxText"
-    return _FAMILIES.get(_config(path).get("model_type", ""), (None, "kilonova.models.sentence:Sentence"))[1]
+def kind(path: Path) -> str:
+    """What decides which family loads the model in a folder: ``ONNX``, or the ``model_type`` of its configuration.
+
+    Raises:
+        InvalidInput: as ``onnx_file``, or its configuration is no JSON.
+    """
+    return ONNX if onnx_file(path) is not None else str(_config(path).get("model_type", ""))
 
 
-@cache
-def described(path: Path) -> ModelCard:
-    """The card of a model in a folder; its id is the path.
+def describe(path: Path, common: ModelCard | None = None, id: str = "") -> ModelCard:
+    """The card of a model in a folder.
+
+    Args:
+        path: the folder, or an ONNX file.
+        common: what is true of all models of its family, of those that have a file of their own.
+        id: by default the path.
 
     Raises:
         InvalidInput: there is no model in it, or its weights are pickles.
@@ -94,16 +96,16 @@ def described(path: Path) -> ModelCard:
             "Pickles (.bin, .pt) are not read: they can run any program.",
         )
     transformer = _json(path / "sentence_bert_config.json")
-    kind = config.get("model_type", "")
-    if kind in _FAMILIES and onnx is None:
-        return _of_family(path, _FAMILIES[kind][0], config, transformer)
-    modalities = tuple(transformer.get("modality_config", ())) or _MODALITIES.get(kind, ("text",))
+    made = config.get("model_type", "")
+    if common is not None:
+        return _of_family(path, common, id or str(path), config, transformer)
+    modalities = tuple(transformer.get("modality_config", ())) or _MODALITIES.get(made, ("text",))
     if onnx is not None:
         modalities = ("text",)
     native = _dimension(path, config)
     about = _front_matter(path / "README.md")
     return ModelCard(
-        id=str(name),
+        id=id or str(name),
         title=path.name,
         licence=about.get("license", "not said"),
         source=about.get("base_model", str(path)),
@@ -112,7 +114,7 @@ def described(path: Path) -> ModelCard:
         trained_dimensions=(native,),
         max_tokens=_tokens(path, config, transformer),
         languages=about.get("language", "not said"),
-        best_for=f"{kind or 'sentence-transformers'} from a folder{' by ONNX Runtime' if onnx is not None else ''}",
+        best_for=f"{made or 'sentence-transformers'} from a folder{' by ONNX Runtime' if onnx is not None else ''}",
         prompts=MappingProxyType(_prompts(_json(path / "config_sentence_transformers.json"))),
         sample_rate=int(_json(path / "preprocessor_config.json").get("sampling_rate", 16_000)),
         mixes="message" in modalities and len(modalities) > 2,
@@ -120,7 +122,7 @@ def described(path: Path) -> ModelCard:
     )
 
 
-def _of_family(path: Path, known: ModelCard, config: dict[str, Any], transformer: dict[str, Any]) -> ModelCard:
+def _of_family(path: Path, known: ModelCard, id: str, config: dict[str, Any], transformer: dict[str, Any]) -> ModelCard:
     if not (path / "modules.json").exists():
         raise InvalidInput(
             f"{path} has no modules.json, so nothing says how its vectors are made.",
@@ -129,7 +131,7 @@ def _of_family(path: Path, known: ModelCard, config: dict[str, Any], transformer
     native = _dimension(path, config)
     return replace(
         known,
-        id=str(path),
+        id=id,
         title=path.name,
         source=str(path),
         native_dimension=native,

@@ -23,7 +23,7 @@ from kilonova.media.content import Input, Modality, Text, Truncation
 from kilonova.models.base import Embedded, EmbeddingModel, Prepared, with_vectors
 from kilonova.models.card import ModelCard, Purpose
 
-__all__ = ["OpenAIServer", "described", "load"]
+__all__ = ["OpenAIServer", "describe", "load"]
 
 _SECONDS = 60.0
 _ATTEMPTS = 5
@@ -31,7 +31,7 @@ _AGAIN = (429, 500, 502, 503, 504)
 
 
 @cache
-def described(name: str) -> ModelCard:
+def describe(name: str) -> ModelCard:
     """The card of a served model; its dimension is asked for.
 
     Raises:
@@ -65,7 +65,7 @@ class OpenAIServer(EmbeddingModel):
     """Texts go to the server as they are; it cuts or refuses those that are too long."""
 
     def __init__(self, name: str) -> None:
-        self.card = described(name)
+        self.card = describe(name)
         self._server = _Server(name)
 
     def prepare(self, content: Input, purpose: Purpose) -> Prepared:

@@ -1,58 +1,72 @@
-"""Every model by name or folder: its card without importing its family's libraries, its class on demand."""
+"""Every model by name or folder: its card without importing its family's libraries, the model itself on demand."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, TypeGuard
 
-from kilonova import _home
-from kilonova.errors import InvalidInput, NotFound, Unavailable
+from kilonova import _home, plugins
+from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.media.content import Modality
-from kilonova.models import cards, folder
+from kilonova.models import families, folder
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import ModelCard
+from kilonova.models.family import ModelFamily
 
-__all__ = ["NOVA_IDS", "card", "is_here", "load", "names", "pulled_name", "require"]
+if TYPE_CHECKING:
+    from kilonova.models.stranger import Stranger
+
+__all__ = ["BUILT_IN", "GROUP", "NOVA_IDS", "card", "is_here", "load", "names", "pulled_name", "require"]
 
 #: The ids that code written for Amazon Nova sends; they mean whichever model the server runs.
 NOVA_IDS = ("amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-embedding-v1:0")
 
-# Models that need no more than Kilonova's own packages, with the class that loads them.
-_OWN: dict[str, tuple[ModelCard, str]] = {
-    cards.MINI.id: (cards.MINI, "kilonova.models.mini:Mini"),
-    cards.FAKE.id: (cards.FAKE, "kilonova.models.fake:Fake"),
-}
-_PULLED = {card.id: card for card in (cards.EMBEDDING_GEMMA_2, cards.QWEN3_VL_2B, cards.QWEN3_VL_8B)}
-
-#: Modules with ``described(name)`` and ``load(name)``, by how addresses of their models begin.
-_ELSEWHERE = {
-    "openai+http": "kilonova.models.openai_server",
-    "bedrock:": "kilonova.models.bedrock",
+#: The entry points of families.
+GROUP = "kilonova.models"
+#: Kilonova's own, in the order in which they are asked for a name: the same as in ``pyproject.toml``.
+BUILT_IN = {
+    "mini": "kilonova.models.families:MINI",
+    "fake": "kilonova.models.families:FAKE",
+    "openai": "kilonova.models.families:OPENAI",
+    "bedrock": "kilonova.models.families:BEDROCK",
+    "embedding-gemma-2": "kilonova.models.families:EMBEDDING_GEMMA_2",
+    "qwen3-vl": "kilonova.models.families:QWEN3_VL",
+    "onnx": "kilonova.models.families:ONNX",
+    "folder": "kilonova.models.families:FOLDER",
 }
 _KINDS = "|".join(Modality)
 _NAME = re.compile(rf"(.+?)(:int8)?(?::((?:{_KINDS})(?:,(?:{_KINDS}))*))?")
 
 
 def names() -> list[str]:
-    """The names of known models, whether or not they are on this machine, and of others that were pulled."""
-    folders = _home.models().iterdir() if _home.models().is_dir() else ()
-    pulled = (folder.name for folder in folders if folder.is_dir() and folder.suffix != ".partial")
-    return [*_OWN, *dict.fromkeys((*_PULLED, *sorted(pulled)))]
+    """The names of known models, whether or not they are on this machine: ours, what was pulled, those of plug-ins.
+
+    Plug-ins that cannot be used are left out; ``kilonova.plugins.installed`` lists them.
+    """
+    known = [name for family in _built_in() for name in family.names()]
+    return list(dict.fromkeys([*known, *(name for family in _plugged_in()[0] for name in family.names())]))
 
 
 def is_here(name: str) -> bool:
     """Whether a model can be loaded without ``kilonova pull``."""
     name = _parts(name)[0]
-    return name in _OWN or folder.is_folder(name) or _address(name) is not None or (_home.models() / name).is_dir()
+    try:
+        return not _is_to_be_pulled(name, _family(name))
+    except KilonovaError:
+        return False
 
 
 def pulled_name(repository: str) -> str:
     """What a model of the hub is called here, once it is pulled."""
-    known = next((one.id for one in _PULLED.values() if one.repository.lower() == repository.lower()), "")
-    return known or repository.rpartition("/")[2]
+    for family in (*_built_in(), *_plugged_in()[0]):
+        for name in family.names():
+            with suppress(KilonovaError):  # a pulled folder that is broken
+                if family.describe(name).repository.lower() == repository.lower():
+                    return name
+    return repository.rpartition("/")[2]
 
 
 def card(name: str) -> ModelCard:
@@ -67,15 +81,10 @@ def card(name: str) -> ModelCard:
     Raises:
         NotFound: no family has that name.
         InvalidInput: there is no model there, it does not embed what is asked for, or has no form in 8 bits.
-        Unavailable: it is elsewhere and cannot be reached.
+        Unavailable: it is elsewhere and cannot be reached, or the plug-in that has it is broken.
     """
     name, int8, asked_for = _parts(name)
-    if elsewhere := _elsewhere(name):
-        found: ModelCard = elsewhere.described(name)
-    elif folder.is_folder(name):
-        found = folder.described(_path(name))
-    else:
-        found = _known(name)
+    found = _family(name).describe(name)
     if int8:
         if not found.gpu:
             raise InvalidInput(
@@ -92,10 +101,11 @@ def require(name: str) -> None:
     """Refuse a known model that was not pulled.
 
     Raises:
+        NotFound: no family has that name.
         Unavailable: it is not on this machine.
     """
     base = _parts(name)[0]
-    if base in _PULLED and not is_here(base):
+    if _is_to_be_pulled(base, _family(base)):
         raise Unavailable(f"{base} is not on this machine.", f"kilonova pull {base}")
 
 
@@ -108,13 +118,7 @@ def load(name: str) -> EmbeddingModel:
     """
     require(name)
     described, name = card(name), _parts(name)[0]
-    if elsewhere := _elsewhere(name):
-        model: EmbeddingModel = elsewhere.load(name)
-    elif name in _OWN:
-        model = _class(_OWN[name][1])()
-    else:
-        path = _path(name) if folder.is_folder(name) else _home.models() / name
-        model = _class(folder.family(path))(path, described)
+    model = _family(name).load(name, described)
     model.card = described
     return model
 
@@ -127,30 +131,43 @@ def _parts(name: str) -> tuple[str, bool, frozenset[Modality]]:
     return found[1], bool(found[2]), frozenset(map(Modality, found[3].split(",") if found[3] else ()))
 
 
-def _class(where: str) -> Any:
-    module, _, attribute = where.partition(":")
-    return getattr(import_module(module), attribute)
+def _family(name: str) -> ModelFamily:
+    """The family of a model, by its name without endings.
+
+    Raises:
+        NotFound: there is none.
+        Unavailable: the plug-in whose name the model's begins with cannot be used.
+    """
+    if (ours := next((one for one in _built_in() if one.claims(name)), None)) is not None:
+        return ours
+    strangers, faults = _plugged_in()
+    if (theirs := next((one for one in strangers if one.claims(name)), None)) is not None:
+        return theirs
+    plugins.find(GROUP, re.split("[:+]", name)[0], _is_family)  # tells why that one cannot be used
+    if folder.is_folder(name):
+        return families.FOLDER  # which says what is wrong with it
+    known = f"Known models: {', '.join(names())}, and any folder with one."
+    raise NotFound(f"There is no model {name!r}.", " ".join([known, *(fault.message for fault in faults)]))
 
 
-def _elsewhere(name: str) -> Any:
-    """The module of models that other servers run, for a name that is an address."""
-    module = _address(name)
-    return import_module(module) if module is not None else None
+@cache
+def _built_in() -> tuple[ModelFamily, ...]:
+    return tuple(plugins.resolve(where) for where in BUILT_IN.values())
 
 
-def _address(name: str) -> str | None:
-    return next((module for prefix, module in _ELSEWHERE.items() if name.startswith(prefix)), None)
+def _plugged_in() -> tuple[list[Stranger], list[Unavailable]]:
+    """The families of other distributions, and why others cannot be used."""
+    from kilonova.models.stranger import Stranger
+
+    found, faults = plugins.load(GROUP, _is_family)
+    return [Stranger(name, family) for name, family in found.items()], faults
 
 
-def _path(name: str) -> Path:
-    return Path(name).expanduser().resolve()
+def _is_family(value: object) -> TypeGuard[ModelFamily]:
+    return isinstance(value, ModelFamily)
 
 
-def _known(name: str) -> ModelCard:
-    if name in _OWN:
-        return _OWN[name][0]
-    if name in _PULLED:
-        return _PULLED[name]
-    if is_here(name):
-        return replace(folder.described(_home.models() / name), id=name)
-    raise NotFound(f"There is no model {name!r}.", f"Known models: {', '.join(names())}, and any folder with one.")
+def _is_to_be_pulled(name: str, family: ModelFamily) -> bool:
+    if (_home.models() / name).is_dir() or name not in family.names():
+        return False
+    return bool(family.describe(name).repository)

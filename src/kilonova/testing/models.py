@@ -1,4 +1,8 @@
-"""What every model family must do: subclass ``ModelSuite`` in the family's own test file."""
+"""What every model family must do: subclass ``ModelSuite`` in the family's own test file.
+
+class TestMine(ModelSuite):
+    name = "mine"
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,17 @@ from kilonova.media.content import Content, Detail, Encoded, Input, Mixed, Modal
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
-from tests import samples
+from kilonova.testing import _samples as samples
 
+__all__ = ["FILES", "TEXTS", "ModelSuite", "vectors"]
+
+#: In several languages and scripts, short and long.
 TEXTS = (
     "日落海滩", "狗叫声", "A dog barks at the mailman in the rain, twice!",
     "Où est la bibliothèque ?", "これはテストです。",
     "한국어 문장입니다", "مرحبا بالعالم", "Привет, мир!", "x", "emoji 😀👨‍👩‍👧", "long " * 700, "汉字" * 300,
 )  # fmt: skip
+#: By modality.
 FILES = {
     Modality.IMAGE: [samples.picture(form, width, 64) for form in ("png", "jpeg") for width in (96, 301)],
     Modality.AUDIO: [samples.sound(form, seconds) for form in ("wav", "mp3") for seconds in (0.3, 2.0)],
@@ -39,7 +47,12 @@ def vectors(model: EmbeddingModel, contents: Sequence[Input], purpose: Purpose =
 
 
 class ModelSuite:
-    """Set ``name``; everything is run for the modalities in the model's card."""
+    """Set ``name``; everything is run for the modalities in the model's card.
+
+    Attributes:
+        name: as ``--model`` takes it.
+        tolerance: how far numbers of one vector of unit length may differ between runs in another batch.
+    """
 
     name: ClassVar[str]
     tolerance: ClassVar[float] = 1e-5
@@ -47,6 +60,7 @@ class ModelSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls) -> EmbeddingModel:
+        """The model, loaded into this process once for all tests of the class."""
         return registry.load(cls.name)
 
     def contents(self, model: EmbeddingModel) -> Iterator[tuple[Modality, list[Content]]]:
@@ -62,6 +76,7 @@ class ModelSuite:
     def embed(
         self, model: EmbeddingModel, contents: Sequence[Content], purpose: Purpose = Purpose.GENERIC_INDEX
     ) -> np.ndarray:
+        """Their vectors as one batch, of unit length, float32 [len(contents), native_dimension]."""
         found = vectors(model, contents, purpose)
         assert found.dtype == np.float32
         assert found.shape == (len(contents), model.card.native_dimension)

@@ -1,0 +1,84 @@
+"""The public API: what is exported, with which signatures, and that every example in it runs."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+from pathlib import Path
+
+import pytest
+
+import kilonova
+from kilonova.api import client, contents, embedder, hits, index
+from tests.servers import API_KEY, Kilonova
+
+SNAPSHOT = Path(__file__).with_name("public.txt")
+MODULES = (client, contents, embedder, hits, index)
+
+
+def signatures() -> str:
+    """Every public name with its signature; of classes those of their public methods, too."""
+    lines = []
+    for name in kilonova.__all__:
+        value = getattr(kilonova, name)
+        lines.append(f"{name}{_signature(value)}")
+        for member, one in sorted(inspect.getmembers(value)):
+            if issubclass(value, Exception | str) or member.startswith("_") or member in dir(list):
+                continue
+            if inspect.isfunction(one) or isinstance(one, property):
+                lines.append(f"    .{member}{_signature(one)}")
+    return "\n".join(lines) + "\n"
+
+
+def _signature(value: object) -> str:
+    if isinstance(value, property):
+        return f" -> {inspect.signature(value.fget).return_annotation}" if value.fget else ""
+    assert callable(value)
+    try:
+        return str(inspect.signature(value))
+    except ValueError:
+        return ""
+
+
+def test_names_and_signatures_are_those_that_were_promised() -> None:
+    """A change of this file is a change of the API: say it in CHANGELOG.md, and write the file anew."""
+    found = signatures()
+    if not SNAPSHOT.exists():
+        SNAPSHOT.write_text(found, encoding="utf-8")
+    assert found == SNAPSHOT.read_text(encoding="utf-8")
+
+
+def test_names_are_sorted_and_there() -> None:
+    assert kilonova.__all__ == sorted(kilonova.__all__)
+    assert set(kilonova.__all__) <= set(dir(kilonova))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        kilonova.nothing  # noqa: B018
+
+
+def test_everything_public_is_documented() -> None:
+    for name in kilonova.__all__:
+        value = getattr(kilonova, name)
+        assert value.__doc__, name
+        for member, one in inspect.getmembers(value, inspect.isfunction):
+            assert member.startswith("_") or one.__doc__, f"{name}.{member}"
+
+
+@pytest.mark.parametrize("name", ["AsyncClient", "AsyncEmbedder", "Client", "Embedder", "Hits", "Image", "Index"])
+def test_classes_have_an_example(name: str) -> None:
+    assert ">>>" in getattr(kilonova, name).__doc__
+
+
+@pytest.mark.timeout(300)
+def test_every_example_runs(
+    folder: Path, data: Path, server: Kilonova, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("KILONOVA_DATA", str(tmp_path))
+    monkeypatch.setenv("KILONOVA_HOME", str(tmp_path))
+    monkeypatch.setenv("KILONOVA_API_KEY", API_KEY)
+    examples = 0
+    for module in MODULES:
+        result = doctest.testmod(module, extraglobs={"url": server.url}, optionflags=doctest.NORMALIZE_WHITESPACE)
+        assert result.failed == 0, module.__name__
+        examples += result.attempted
+    assert examples > 20
