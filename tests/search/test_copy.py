@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kilonova.errors import InvalidInput, KilonovaError, NotFound, Unavailable
-from kilonova.search.copy import copy
+from kilonova.search.copy import copy_collection as copy
 from kilonova.stores import registry
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Metric, Point, VectorStore
