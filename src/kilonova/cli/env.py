@@ -54,7 +54,7 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    places = [data or _home.data(), _home.config()]
+    places = [_home.data(), _home.config()] if data in (None, _home.data()) else [data]
     s3 = next(filter(None, (endpoint(place, port) for place in places)), None) if is_loopback(host) else None
     if s3:  # started by `kilonova up`
         values["AWS_ENDPOINT_URL_S3"] = s3
