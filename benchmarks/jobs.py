@@ -24,7 +24,7 @@ import psutil  # type: ignore[import-untyped]
 from PIL import Image
 
 from kilonova import _home
-from kilonova.media.text import decoded
+from kilonova.media.text import decode_stream
 from kilonova.segments.text import cut_text
 from tests.servers import S3, Kilonova, start_segmented
 
@@ -187,7 +187,7 @@ def text(options: argparse.Namespace) -> None:
     for longest in (800, 32_000):
         begin = time.perf_counter()
         chunks = (data[first : first + (1 << 20)] for first in range(0, len(data), 1 << 20))
-        count = sum(1 for _ in cut_text(decoded(chunks, "10 MB"), longest))
+        count = sum(1 for _ in cut_text(decode_stream(chunks, "10 MB"), longest))
         print(f"text: 10 MB into {count:,} segments of {longest:,}: {time.perf_counter() - begin:.2f} s")
 
 

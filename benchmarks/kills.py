@@ -104,7 +104,7 @@ class _Writer:
     answered: list[int] = field(default_factory=list)
 
     def work(self, stop: threading.Event) -> None:
-        vector = wire.encoded(np.full(_DIMENSION, 1.0, np.float32))
+        vector = wire.encode_vector(np.full(_DIMENSION, 1.0, np.float32))
         batch = self.first
         with httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {API_KEY}"}, trust_env=False) as http:
             while not stop.is_set():

@@ -33,7 +33,7 @@ from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
-from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
 from kilonova.segments.timeline import Segmenter
 from kilonova.vectors import unit
 from training import audio_data, own_sound, questions, sound_classes, sources
@@ -129,7 +129,7 @@ def _e5(tokenizer: SentencePieceProcessor, tower: TextTower, found: Sequence[tup
     """What the frozen text tower finds by itself, both ways like ``evaluate``."""
 
     def vectors(prompt: str, texts: Sequence[str]) -> np.ndarray:
-        return unit(tower([tokenizer.encode(prompt + spaced(text)) for text in texts]))
+        return unit(tower([tokenizer.encode(prompt + add_spaces(text)) for text in texts]))
 
     asked, answers = zip(*found, strict=True)
     everything = [*asked, *answers]

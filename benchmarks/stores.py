@@ -69,7 +69,7 @@ def timed(store: VectorStore, queries: np.ndarray, exact: bool) -> tuple[list[li
 def measure(address: str, folder: Path, kind: str, count: int, dimension: int, http: bool) -> None:
     """Print a block for one store and one kind of vectors."""
     draw, process = Draw(kind, dimension), psutil.Process()
-    store = registry.opened(address.replace("FOLDER", str(folder)))
+    store = registry.open_store(address.replace("FOLDER", str(folder)))
     before = process.memory_info().rss
     store.create(Collection("bench", "fake", dimension))
     writing = 0.0

@@ -18,7 +18,7 @@ from kilonova.media.content import Text
 from kilonova.models import registry
 from kilonova.models.card import Purpose
 from kilonova.models.mini.session import weights_folder
-from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
 from kilonova.vectors import unit
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
 
     def pooled(texts: list[str]) -> np.ndarray:
-        return unit(tower([tokenizer.encode("passage: " + spaced(text)) for text in texts]))
+        return unit(tower([tokenizer.encode("passage: " + add_spaces(text)) for text in texts]))
 
     long = [" ".join(TEXTS) * 6]
     cosines = [

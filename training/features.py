@@ -15,7 +15,7 @@ from rich.progress import track
 from kilonova.media.image import flatten
 from kilonova.models.mini.audio import AudioTower, hear
 from kilonova.models.mini.image import ImageTower, Squares, squares
-from kilonova.models.mini.text import WIDTH, TextTower, open_tokenizer, spaced
+from kilonova.models.mini.text import WIDTH, TextTower, add_spaces, open_tokenizer
 from training.audio_data import RATE
 
 __all__ = ["Change", "Features", "cached", "cropped", "image_features", "mirrored", "sound_features", "text_features"]
@@ -60,7 +60,7 @@ def image_features(weights: Path, paths: Sequence[Path], change: Change | None =
 def text_features(weights: Path, texts: Sequence[str], prompt: str) -> Features:
     """``pooled`` [n, 384] of texts after a prompt, as the text tower reads them."""
     tokenizer, tower = open_tokenizer(weights), TextTower(weights)
-    ids = [tokenizer.encode(prompt + spaced(text)) for text in texts]
+    ids = [tokenizer.encode(prompt + add_spaces(text)) for text in texts]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     vectors = np.zeros((len(ids), WIDTH), np.float16)
     for first in track(range(0, len(order), 256), f"texts ({prompt.strip()})"):

@@ -19,7 +19,7 @@ import numpy as np
 from kilonova.models.cards import MINI
 from kilonova.models.mini.audio import AudioTower, hear
 from kilonova.models.mini.session import open_session, weights_folder
-from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
 from kilonova.vectors import unit
 from training import audio_data, questions, sources
 
@@ -74,7 +74,7 @@ def _parts(found: list[str], prompt: str) -> tuple[np.ndarray, np.ndarray]:
     session = open_session(folder / "text_head.onnx")
     pairs = []
     for first in range(0, len(found), _BATCH):
-        ids = [tokenizer.encode(prompt) + tokenizer.encode(spaced(text)) for text in found[first : first + _BATCH]]
+        ids = [tokenizer.encode(prompt) + tokenizer.encode(add_spaces(text)) for text in found[first : first + _BATCH]]
         pairs.append(session.run(["sense", "wording"], {"pooled": tower(ids)}))
     sense, wording = zip(*pairs, strict=True)
     return np.concatenate(sense), np.concatenate(wording)

@@ -12,7 +12,7 @@ import pytest
 
 from kilonova.engine import metrics
 from kilonova.engine.engine import Embedding, Engine
-from kilonova.engine.gpus import assigned
+from kilonova.engine.gpus import assign_gpus
 from kilonova.engine.supervisor import State
 from kilonova.errors import (
     Busy,
@@ -318,11 +318,11 @@ def test_several_processes_share_a_queue() -> None:
 def test_gpus_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     on_gpus = replace(FAKE, gpu=True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-abc")
-    assert assigned(on_gpus) == ["2", "GPU-abc"]
-    assert assigned(FAKE) == [""]
+    assert assign_gpus(on_gpus) == ["2", "GPU-abc"]
+    assert assign_gpus(FAKE) == [""]
     for none_or_one in ("", "-1", "3"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none_or_one)
-        assert assigned(on_gpus) == [""]
+        assert assign_gpus(on_gpus) == [""]
 
 
 def test_a_batch_that_memory_does_not_hold_is_halved() -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from kilonova.errors import InvalidInput
-from kilonova.media.text import Decoded, decode, decoded, read
+from kilonova.media.text import Decoded, decode, decode_stream, read
 from tests import samples
 
 TEXTS = {
@@ -144,7 +144,7 @@ def test_letters_that_come_late() -> None:
 def test_in_pieces_as_in_one(codec: str, size: int) -> None:
     text = ("x" * 70_000 if size > 5 else "") + TEXTS["taiwan"] * (3000 if size > 5 else 20)
     data = text.encode(codec)
-    assert "".join(decoded((data[at : at + size] for at in range(0, len(data), size)), "x")) == text
+    assert "".join(decode_stream((data[at : at + size] for at in range(0, len(data), size)), "x")) == text
 
 
 def _rubbish(size: int) -> bytes:

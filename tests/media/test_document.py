@@ -8,7 +8,7 @@ import pytest
 from kilonova.errors import InvalidInput
 from kilonova.media import limits
 from kilonova.media.content import Detail
-from kilonova.media.document import opened, pages, words
+from kilonova.media.document import open_document, pages, words
 from kilonova.media.document import page as drawn
 from kilonova.stores.lexical import terms
 from tests import samples
@@ -67,14 +67,14 @@ def test_what_is_no_pdf_is_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def text_of(data: bytes, number: int = 0) -> str:
-    with opened(io.BytesIO(data)) as document:
+    with open_document(io.BytesIO(data)) as document:
         return drawn(document, number).text or ""
 
 
 @pytest.mark.parametrize("broken", [None, b"q 1 0 0 1 0 0 cm ("])
 def test_a_broken_page_costs_the_others_nothing(broken: bytes | None) -> None:
     data = paged(lines(b"(first)"), broken, lines(b"(third)"))
-    with opened(io.BytesIO(data)) as document:
+    with open_document(io.BytesIO(data)) as document:
         assert len(document) == 3
         assert [drawn(document, number).text for number in (0, 2)] == ["first", "third"]
         if broken is None:
@@ -104,7 +104,7 @@ def test_what_was_typed_into_a_form_is_drawn_and_read() -> None:
         form(b"100 0 R", WIDGET % (b"/FT /Tx /T (name) " + value)) for value in (b"", b"/V (Quetzalcoatl)")
     )
     assert text_of(filled) == "Name of applicant\nQuetzalcoatl"
-    with opened(io.BytesIO(empty)) as before, opened(io.BytesIO(filled)) as after:
+    with open_document(io.BytesIO(empty)) as before, open_document(io.BytesIO(filled)) as after:
         differing = (drawn(before, 0).pixels != drawn(after, 0).pixels).any(-1)
     rows, columns = differing.nonzero()
     assert differing.sum() > 100  # the letters
@@ -134,7 +134,7 @@ def test_notes_are_read() -> None:
 def test_a_note_on_a_scan_does_not_stand_for_its_words() -> None:
     note = b"<< /Type /Annot /Subtype /Text /Rect [10 10 30 30] /Contents (numbat) >>"
     data = paged(b"40 40 200 50 re f", extra={100: note}, page=b"/Annots [100 0 R]")
-    with opened(io.BytesIO(data)) as document:
+    with open_document(io.BytesIO(data)) as document:
         assert drawn(document, 0).text is None  # so that it is read off the picture, too
         assert words(document, 0) == "numbat"
 
@@ -159,7 +159,7 @@ def test_lines_of_chinese_follow_each_other() -> None:
 def test_strange_sizes_are_a_pages_own_fault() -> None:
     for box in (b"[0 0 0 0]", b"[0 0 1 14400]", b"[0 0 1e30 1e30]", b"[5 5 -5 -5]", b"[(a) null 3 4]"):
         data = paged(lines(b"(tall)"), lines(b"(usual)")).replace(b"[0 0 400 300]", box, 1)
-        with opened(io.BytesIO(data)) as document:
+        with open_document(io.BytesIO(data)) as document:
             try:
                 assert max(drawn(document, 0).pixels.shape) <= limits.DOCUMENT_SIDE
             except InvalidInput as error:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilonova.errors import InvalidInput
-from kilonova.media.text import decode, decoded
+from kilonova.media.text import decode, decode_stream
 from kilonova.segments.text import TextSpan, cut_text, readable_spans
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody was surprised. " * 100
@@ -73,12 +73,12 @@ def test_ten_megabytes_in_a_second() -> None:
 def test_decoding_piece_by_piece_is_decoding_whole() -> None:
     data = b"\xef\xbb\xbf" + (CHINESE + FAMILY).encode()
     assert decode(data, "x") == CHINESE + FAMILY
-    assert "".join(decoded((data[at : at + 5] for at in range(0, len(data), 5)), "x")) == CHINESE + FAMILY
+    assert "".join(decode_stream((data[at : at + 5] for at in range(0, len(data), 5)), "x")) == CHINESE + FAMILY
 
 
 def test_nothing_is_no_text() -> None:
     with pytest.raises(InvalidInput, match="empty"):
-        list(decoded([], "x"))
+        list(decode_stream([], "x"))
 
 
 BASE64 = "QUJD+/x9" * 250_000  # two million characters without a blank

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from kilonova.engine.gpus import assigned
+from kilonova.engine.gpus import assign_gpus
 from kilonova.errors import InvalidInput
 from kilonova.media.content import Modality, Text
 from kilonova.models import int8, registry
@@ -31,7 +31,7 @@ class TestText(ModelSuite):
     def test_a_name_of_its_own(self, model: Any) -> None:
         assert model.card.id == self.name
         assert registry.card(model.card.id) == model.card  # which is what a collection remembers
-        assert assigned(model.card) == [""]  # never on a GPU
+        assert assign_gpus(model.card) == [""]  # never on a GPU
 
 
 class TestPictures(ModelSuite):

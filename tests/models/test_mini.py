@@ -21,7 +21,7 @@ from kilonova.models.mini.audio import AudioTower, hear
 from kilonova.models.mini.film import distinct
 from kilonova.models.mini.mel import SEMITONES, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import open_session, weights_folder
-from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
 from kilonova.testing.models import ModelSuite, vectors
 from tests import samples
 
@@ -53,7 +53,7 @@ def test_canonical_vectors_of_the_text_tower() -> None:
     tokenizer, tower = open_tokenizer(weights_folder()), TextTower(weights_folder())
 
     def pooled(texts: tuple[str, ...], prompt: str) -> np.ndarray:
-        return space.unit(tower([tokenizer.encode(prompt + spaced(text)) for text in texts]))
+        return space.unit(tower([tokenizer.encode(prompt + add_spaces(text)) for text in texts]))
 
     with np.load(CANONICAL) as theirs:
         assert (pooled(QUERIES, "query: ") * theirs["queries"]).sum(axis=1).min() > 0.999

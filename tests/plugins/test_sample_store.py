@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VectorStore]:
     """An empty store of the sample."""
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
-    made = registry.opened(f"sqlite:{tmp_path / '数据' / 'points.db'}")
+    made = registry.open_store(f"sqlite:{tmp_path / '数据' / 'points.db'}")
     yield made
     made.close()
 
@@ -49,7 +49,7 @@ class TestSample(StoreSuite):
 def test_a_file_that_is_none_of_it(store: VectorStore, tmp_path: Path) -> None:
     (tmp_path / "other.db").write_bytes(b"garbage" * 1_000)
     with pytest.raises(Unavailable, match=r"other\.db cannot be used: file is not a database"):
-        registry.opened(f"sqlite:{tmp_path / 'other.db'}")
+        registry.open_store(f"sqlite:{tmp_path / 'other.db'}")
 
 
 def test_from_the_command_line(site: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_there_and_back(tmp_path: Path) -> None:
     there = run("copy", "照片", "--store", edge, "--to", faiss)
     assert (there.returncode, there.stdout) == (0, "照片: 1,203 vectors are copied.\n"), there.stderr
     assert run("copy", "照片", "--store", faiss, "--to", back, "--as", "again").returncode == 0
-    store = registry.opened(back)
+    store = registry.open_store(back)
     try:
         assert store.collections() == [Collection("again", "fake", 8, Metric.EUCLID)]
         assert plain(store, "again") == {one.id: (one.vector.tolist(), one.payload, one.text) for one in points}
@@ -89,10 +89,10 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "import_module", missing)
     with pytest.raises(KilonovaError, match=r"pip install 'kilonova\[faiss\]'"):
-        registry.opened("faiss:/x")
+        registry.open_store("faiss:/x")
 
 
 @pytest.mark.parametrize("address", ["", "faiss", "faiss:", "http://x", "qdrant:", "FAISS:/x"])
 def test_no_addresses(address: str) -> None:
     with pytest.raises(InvalidInput, match="no address"):
-        registry.opened(address)
+        registry.open_store(address)

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 import sample_folder
 
-from kilonova.api.index import open_store
+from kilonova.api.index import choose_store
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Content, Encoded, Modality, Text, Video
 from kilonova.media.document import pages
@@ -63,7 +63,7 @@ def contents(media: Path) -> dict[Kind, Content | Encoded]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     home = tmp_path_factory.mktemp("mixed")
     sample_folder.write(home / "media", demo.ITEMS)
-    with closing(open_store(home)) as store:
+    with closing(choose_store(home)) as store:
         collection = Collection("files", "kilonova-mini", 1024)
         store.create(collection)
 

@@ -246,8 +246,8 @@ def test_names_that_are_no_utf8(tmp_path: Path, folder: Path) -> None:
     with open_file(uri, ObjectInfo(0, "")) as file:
         assert file.read() == b"quokka"
     indexed.record(tmp_path / "data", "files", resolve([str(folder)]), [uri])
-    assert indexed.known(tmp_path / "data", "files", uri) == os.fspath(path_of(uri))
-    assert indexed.known(tmp_path / "data", "files", f"file://{folder}/%2E%2E/x.txt") is None
+    assert indexed.find_path(tmp_path / "data", "files", uri) == os.fspath(path_of(uri))
+    assert indexed.find_path(tmp_path / "data", "files", f"file://{folder}/%2E%2E/x.txt") is None
     path_of(uri).unlink()
     again = brought(tmp_path, folder)
     assert (again.unchanged, again.removed) == (6, 1)

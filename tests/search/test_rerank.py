@@ -11,16 +11,16 @@ import numpy as np
 from kilonova.engine.engine import Engine
 from kilonova.media.content import Text
 from kilonova.search.query import Hit, Mode, Query
-from kilonova.search.rerank import reordered
+from kilonova.search.rerank import reorder
 from kilonova.search.searcher import Searcher
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, Point
 
 
 def test_what_has_no_score_keeps_its_place() -> None:
-    assert reordered([0.1, None, 0.9, 0.5]) == [2, 1, 3, 0]
-    assert reordered([None, None]) == [0, 1]
-    assert reordered([]) == []
+    assert reorder([0.1, None, 0.9, 0.5]) == [2, 1, 3, 0]
+    assert reorder([None, None]) == [0, 1]
+    assert reorder([]) == []
 
 
 def test_hits_are_read_again(tmp_path: Path) -> None:

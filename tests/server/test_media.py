@@ -129,16 +129,16 @@ def test_links_within_what_is_indexed_are_fine(tmp_path: Path) -> None:
     (root / "a.txt").symlink_to(root / "b" / "真.txt")
     uris = [str(root / "a.txt"), str(root / "b" / "真.txt"), "s3://bucket/键"]
     indexed.record(data, "c", [str(root), "s3://bucket/"], uris)
-    assert indexed.known(data, "c", uris[0]) == uris[1]
-    assert indexed.known(data, "c", uris[1]) == uris[1]
-    assert indexed.known(data, "c", uris[2]) == uris[2]
-    assert indexed.known(data, "other", uris[1]) is None
-    assert indexed.known(tmp_path, "c", uris[1]) is None
+    assert indexed.find_path(data, "c", uris[0]) == uris[1]
+    assert indexed.find_path(data, "c", uris[1]) == uris[1]
+    assert indexed.find_path(data, "c", uris[2]) == uris[2]
+    assert indexed.find_path(data, "other", uris[1]) is None
+    assert indexed.find_path(tmp_path, "c", uris[1]) is None
     odd = os.fsdecode(b"/caf\xe9.txt")  # a name that is no UTF-8
     (tmp_path / "root2").mkdir()
     Path(f"{tmp_path}/root2{odd}").write_text("x")
     indexed.record(data, "c", [str(tmp_path / "root2")], [f"{tmp_path}/root2{odd}"])
-    assert indexed.known(data, "c", f"{tmp_path}/root2{odd}") == f"{tmp_path}/root2{odd}"
+    assert indexed.find_path(data, "c", f"{tmp_path}/root2{odd}") == f"{tmp_path}/root2{odd}"
 
 
 def test_nobody_else_reads_what_is_kept(home: Home) -> None:

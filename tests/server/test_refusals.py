@@ -14,7 +14,7 @@ import pytest
 from kilonova.wire import search as wire
 from tests.servers import API_KEY, Kilonova
 
-VECTOR = wire.encoded(np.ones(4, np.float32))
+VECTOR = wire.encode_vector(np.ones(4, np.float32))
 DEEP = '{"n": ' + "[" * 140 + "]" * 140 + "}"
 
 

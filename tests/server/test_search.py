@@ -205,7 +205,7 @@ def test_only_what_was_indexed_is_handed_out(served: Served) -> None:
     outside = served.home / "secret.txt"
     outside.write_text("secret")
     uris = [str(outside), f"{served.media}/../secret.txt", "s3://media/ready", ""]
-    vector = wire.encoded(np.ones(256, np.float32))
+    vector = wire.encode_vector(np.ones(256, np.float32))
     points = [{"id": f"p{row}", "vector": vector, "payload": {"uri": uri}} for row, uri in enumerate(uris)]
     assert served.http.post("/v1/collections", json={"name": "sly", "model": "fake", "dimension": 256}).is_success
     assert served.http.post("/v1/collections/sly/points", json={"points": points}).is_success

@@ -33,7 +33,7 @@ def _remote(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
 
 def _faiss(kind: str) -> Callable[[pytest.FixtureRequest, Path], VectorStore]:
     def make(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-        return registry.opened(f"faiss:{folder / 'collections'}?index={kind}")
+        return registry.open_store(f"faiss:{folder / 'collections'}?index={kind}")
 
     return make
 
@@ -48,15 +48,15 @@ def _qdrant(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
 
 
 def _chroma(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-    return registry.opened(f"chroma:{folder / 'chroma'}")
+    return registry.open_store(f"chroma:{folder / 'chroma'}")
 
 
 def _chroma_server(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-    return registry.opened(f"chroma+{request.getfixturevalue('chroma_server')}")
+    return registry.open_store(f"chroma+{request.getfixturevalue('chroma_server')}")
 
 
 def _opensearch(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
-    return registry.opened(f"opensearch+{request.getfixturevalue('opensearch').url}")
+    return registry.open_store(f"opensearch+{request.getfixturevalue('opensearch').url}")
 
 
 def _s3vectors(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
@@ -70,7 +70,7 @@ def _s3vectors(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return registry.opened("s3vectors:vectors")
+    return registry.open_store("s3vectors:vectors")
 
 
 STORES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kilonova.errors import InvalidInput
-from kilonova.stores.filters.tree import And, Compare, Exists, In, Not, Or, matches, parse, written
+from kilonova.stores.filters.tree import And, Compare, Exists, In, Not, Or, format_filter, matches, parse
 
 
 def test_and_binds_closer_than_or() -> None:
@@ -81,4 +81,4 @@ def test_matching_a_payload() -> None:
     ],
 )
 def test_what_is_written_is_read_again(text: str) -> None:
-    assert parse(written(parse(text))) == parse(text)
+    assert parse(format_filter(parse(text))) == parse(text)

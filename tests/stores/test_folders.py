@@ -36,7 +36,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     def again() -> FolderStore:  # type: ignore[type-arg]
         for store in made:
             store.close()
-        store = registry.opened(f"{request.param}:{tmp_path / 'collections'}")
+        store = registry.open_store(f"{request.param}:{tmp_path / 'collections'}")
         assert isinstance(store, FolderStore)
         made[:] = [store]
         return store
@@ -118,7 +118,7 @@ def test_damage_stays_in_its_collection(reopen: Reopen, tmp_path: Path, damage: 
 
 def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     address = f"faiss:{tmp_path}"
-    store = registry.opened(address)
+    store = registry.open_store(address)
     store.create(Collection("notes", "fake", 4))
     store.upsert("notes", [Point(str(row), np.eye(4, dtype=np.float32)[row]) for row in range(4)])
     store.optimize("notes")
@@ -126,7 +126,7 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     for name in ("built.faiss", "built.npy", "built.json"):
         kept = (tmp_path / "notes" / name).read_bytes()
         (tmp_path / "notes" / name).write_bytes(b"garbage")
-        store = registry.opened(address)
+        store = registry.open_store(address)
         assert [match.id for match in store.nearest("notes", np.eye(4, dtype=np.float32)[2], 1)] == ["2"]
         store.close()
         (tmp_path / "notes" / name).write_bytes(kept)
@@ -184,6 +184,6 @@ def test_a_full_disk_refuses_writes(reopen: Reopen, monkeypatch: pytest.MonkeyPa
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "collections").write_text("a file where the folder should be")
-    store = registry.opened(f"edge:{tmp_path / 'collections'}")
+    store = registry.open_store(f"edge:{tmp_path / 'collections'}")
     with pytest.raises(Unavailable, match=r"collections/照片 cannot be written: Not a directory"):
         store.create(Collection("照片", "fake", 4))

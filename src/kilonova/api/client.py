@@ -385,7 +385,7 @@ def _credential(url: str) -> Credential:
         secret, token = environment.get("AWS_SECRET_ACCESS_KEY", ""), environment.get("AWS_SESSION_TOKEN", "")
         return Credential("environment", found, secret, token)
     if configured.is_loopback(urlsplit(url).hostname or ""):
-        return (configured.configured() or [configured.development()])[0]
+        return (configured.read_configured() or [configured.development_credential()])[0]
     raise Unavailable(
         f"There are no credentials for {url}.", "Give api_key, or set KILONOVA_API_KEY or the AWS variables."
     )

@@ -39,7 +39,7 @@ from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, VectorStore
 from kilonova.stores.filters.tree import Exists, all_of, parse
 
-__all__ = ["Index", "choose_kinds", "choose_modes", "open_store"]
+__all__ = ["Index", "choose_kinds", "choose_modes", "choose_store"]
 
 _LOOK_SECONDS = 2.0
 
@@ -77,7 +77,7 @@ class Index:
         self.name = name
         self._model, self._dimension = model, dimension
         self._folder = Path(data) if data is not None else _home.data()
-        self._store = open_store(self._folder, store)
+        self._store = choose_store(self._folder, store)
         self._loop = LoopThread()
         self._engine: Engine | None = None
         self._reader: InputReader | None = None
@@ -265,7 +265,7 @@ class Index:
         Raises:
             AlreadyExists: there is a collection of that name.
         """
-        target = registry.opened(to) if to else self._store
+        target = registry.open_store(to) if to else self._store
         try:
             made = copy_collection(self._store, self.name, target, name, on_progress or _silent)
             return target.count(made.name)
@@ -397,7 +397,7 @@ def _silent(_: object) -> None:
     """Progress that nobody follows."""
 
 
-def open_store(data: Path, address: str = "") -> VectorStore:
+def choose_store(data: Path, address: str = "") -> VectorStore:
     """The store at an address, or else the collections of this machine in a data folder: through the server that has
     one open, if there is one.
 
@@ -406,8 +406,8 @@ def open_store(data: Path, address: str = "") -> VectorStore:
         Unavailable: the store cannot be reached.
     """
     if address:
-        return registry.opened(address)
-    credentials = configured.configured() or [configured.development()]
+        return registry.open_store(address)
+    credentials = configured.read_configured() or [configured.development_credential()]
     return Shared(QdrantEdge(data / "collections"), credentials[0])
 
 

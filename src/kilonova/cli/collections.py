@@ -38,9 +38,9 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from kilonova.api.index import open_store
+    from kilonova.api.index import choose_store
 
-    with closing(open_store(data or _home.data(), store)) as opened:
+    with closing(choose_store(data or _home.data(), store)) as opened:
         found, faults = opened.counts()
     if as_json:
         rows: list[dict[str, object]] = [{**one.facts, "vectors": count} for one, count in found if count is not None]
@@ -73,10 +73,10 @@ def drop(
 
         kilonova collections drop photos
     """
-    from kilonova.api.index import open_store
+    from kilonova.api.index import choose_store
     from kilonova.search import indexed
 
-    with closing(open_store(data or _home.data(), store)) as opened:
+    with closing(choose_store(data or _home.data(), store)) as opened:
         if not yes:
             typer.confirm(f"Delete {name} with {_size(opened, name)}?", abort=True)
         opened.drop(name)

@@ -95,7 +95,7 @@ def _models() -> list[Finding]:
 
 def _credentials() -> Finding:
     try:
-        names = [credential.name for credential in identity.configured()]
+        names = [credential.name for credential in identity.read_configured()]
     except KilonovaError as error:
         return Finding("credentials", False, error.message, error.hint or "See docs/credentials.md")
     if names:

@@ -11,7 +11,7 @@ import typer
 
 from kilonova.cli import options
 from kilonova.cli._common import check_dimension, progress_bar
-from kilonova.cli.out import print_json, shown
+from kilonova.cli.out import escape, print_json
 from kilonova.errors import KilonovaError
 from kilonova.models.card import Purpose
 
@@ -125,18 +125,18 @@ def _report(progress: Progress, output: str, as_json: bool, error: str = "") -> 
             }
         )
         return
-    from kilonova.segments.skipped import NAMES, listed
+    from kilonova.segments.skipped import NAMES, summarize
 
     for uri, reason in progress.failed[:_SHOWN]:
-        print(f"kilonova: {shown(uri)}: {shown(reason)}", file=sys.stderr)
+        print(f"kilonova: {escape(uri)}: {escape(reason)}", file=sys.stderr)
     if len(progress.failed) > _SHOWN:
         print(f"kilonova: and {len(progress.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
     other, skipped = progress.other.total(), {NAMES[kind]: count for kind, count in progress.skipped.items()}
     parts = [
         f"{_embedded(progress):,} files, {progress.segments:,} vectors in {output}",
         f"{progress.unchanged:,} were there already" if progress.unchanged else "",
-        f"{other:,} of other kinds were passed over ({shown(listed(progress.other))})" if other else "",
-        f"passed over: {listed(skipped)}" if skipped else "",
+        f"{other:,} of other kinds were passed over ({escape(summarize(progress.other))})" if other else "",
+        f"passed over: {summarize(skipped)}" if skipped else "",
         f"{len(progress.failed):,} failed" if progress.failed else "",
     ]
     print("; ".join(part for part in parts if part) + ".")

@@ -12,7 +12,7 @@ import typer
 from kilonova import _home
 from kilonova.cli import options
 from kilonova.cli._common import check_dimension, progress_bar
-from kilonova.cli.out import print_json, shown
+from kilonova.cli.out import escape, print_json
 from kilonova.errors import KilonovaError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _tell(progress: Progress) -> None:
     if progress.done > progress.unchanged or progress.removed or progress.failed:
         print(f"{time.strftime('%H:%M:%S')} {_summary(progress)}", file=sys.stderr, flush=True)
         for uri, reason in progress.failed:
-            print(f"  {shown(uri)}: {shown(reason)}", file=sys.stderr, flush=True)
+            print(f"  {escape(uri)}: {escape(reason)}", file=sys.stderr, flush=True)
 
 
 def _summary(progress: Progress) -> str:
@@ -156,7 +156,7 @@ def _report(progress: Progress, collection: str, as_json: bool, error: str = "")
         )
         return
     from kilonova.segments.files import HINTS
-    from kilonova.segments.skipped import NAMES, listed
+    from kilonova.segments.skipped import NAMES, summarize
 
     rate = (
         f" ({(progress.done - progress.unchanged) / progress.seconds:.1f} files a second)" if progress.seconds else ""
@@ -164,17 +164,17 @@ def _report(progress: Progress, collection: str, as_json: bool, error: str = "")
     print(f"{collection}: {_summary(progress)} in {progress.seconds:.1f} s{rate}; {progress.segments:,} new vectors.")
     if other := progress.other.total():
         files = "1 file of a kind" if other == 1 else f"{other:,} files of kinds"
-        print(f"  {files} that cannot be indexed: {shown(listed(progress.other))}")
+        print(f"  {files} that cannot be indexed: {escape(summarize(progress.other))}")
         for hint in sorted({HINTS[ending] for ending in progress.other if ending in HINTS}):
             print(f"  Of these {', '.join(one for one in HINTS if one in progress.other)} can be: {hint}")
     if progress.skipped:
-        print(f"  Passed over: {listed({NAMES[kind]: count for kind, count in progress.skipped.items()})}")
+        print(f"  Passed over: {summarize({NAMES[kind]: count for kind, count in progress.skipped.items()})}")
     _list(progress.failed)
     _list([(uri, f"warning: {reason}") for uri, reason in progress.warnings])
 
 
 def _list(every: list[tuple[str, str]]) -> None:
     for uri, reason in every[:_SHOWN]:
-        print(f"  {shown(uri)}: {shown(reason)}", file=sys.stderr)
+        print(f"  {escape(uri)}: {escape(reason)}", file=sys.stderr)
     if len(every) > _SHOWN:
         print(f"  … and {len(every) - _SHOWN:,} more; --json lists all.", file=sys.stderr)

@@ -44,7 +44,7 @@ def models(
             registry.require(name)
             print(f"measuring {name} …", file=sys.stderr, flush=True)
             speed.keep(known[name].id, asyncio.run(speed.measure(name)))
-    cards, fast = list(known.values()), speed.kept()
+    cards, fast = list(known.values()), speed.read_speeds()
     if as_json:
         entries = [
             {**_entry(card, DIMENSIONS), "here": here[card.id], "speed": fast.get(card.id, {})} for card in cards

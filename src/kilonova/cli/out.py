@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["cell", "print_json", "shown"]
+__all__ = ["cell", "escape", "print_json"]
 
 
 def print_json(value: Any) -> None:
@@ -22,7 +22,7 @@ def print_json(value: Any) -> None:
     print(text)
 
 
-def shown(text: str) -> str:
+def escape(text: str) -> str:
     """A text of somebody's file on one line, without characters that a terminal obeys."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
@@ -31,4 +31,4 @@ def cell(text: object) -> Text:
     """The same for a table of Rich, which would take [brackets] in a name for its markup."""
     from rich.text import Text
 
-    return Text(shown(str(text)))
+    return Text(escape(str(text)))

@@ -54,7 +54,7 @@ def pull(
 
     from kilonova.models import pull as pulling
 
-    listing = pulling.listed(name, revision, onnx)
+    listing = pulling.fetch_listing(name, revision, onnx)
     folder = (to or _home.models()) / listing.name
     if not as_json:
         print(

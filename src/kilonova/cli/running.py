@@ -18,7 +18,7 @@ import typer
 from kilonova import _home
 from kilonova._process.memory import return_large_blocks
 from kilonova.credentials import configured as identity
-from kilonova.engine.gpus import assigned
+from kilonova.engine.gpus import assign_gpus
 from kilonova.engine.process import worker_process
 from kilonova.errors import KilonovaError
 from kilonova.models import registry
@@ -92,7 +92,8 @@ def run(options: Options) -> None:
         raise typer.BadParameter("A certificate and its key come together.", param_hint="--tls-cert and --tls-key")
     return_large_blocks()
     listener = _listen(options.host, options.port)
-    worker = worker_process(options.models[0], assigned(cards[0])[0])  # loads while this process imports what it needs
+    gpu = assign_gpus(cards[0])[0]
+    worker = worker_process(options.models[0], gpu)  # loads while this process imports what it needs
 
     import uvicorn
 

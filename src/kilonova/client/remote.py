@@ -16,7 +16,7 @@ from kilonova.credentials.credential import Credential
 from kilonova.media.limits import INLINE_BODY_BYTES
 from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Point
-from kilonova.stores.filters.tree import Filter, written
+from kilonova.stores.filters.tree import Filter, format_filter
 from kilonova.wire import search as wire
 from kilonova.wire.bedrock import ERRORS
 
@@ -103,7 +103,7 @@ class Remote(ServerStore):
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
     ) -> list[Match]:
-        return self._query(collection.name, _asked(where, vector=wire.encoded(vector), limit=k, exact=exact))
+        return self._query(collection.name, _asked(where, vector=wire.encode_vector(vector), limit=k, exact=exact))
 
     def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
         return self._query(collection.name, _asked(where, text=text, limit=k))
@@ -130,8 +130,8 @@ def _path(name: str) -> str:
 
 
 def _asked(where: Filter | None, **fields: Any) -> dict[str, Any]:
-    return {**fields, "where": written(where) if where is not None else ""}
+    return {**fields, "where": format_filter(where) if where is not None else ""}
 
 
 def _point(plain: dict[str, Any]) -> Point:
-    return Point(plain["id"], wire.decoded(plain["vector"]), plain["payload"], plain["text"])
+    return Point(plain["id"], wire.decode_vector(plain["vector"]), plain["payload"], plain["text"])

@@ -12,7 +12,7 @@ from kilonova import _home
 from kilonova.credentials.credential import Credential
 from kilonova.errors import InvalidInput, KilonovaError
 
-__all__ = ["configured", "development", "is_loopback", "load"]
+__all__ = ["development_credential", "is_loopback", "load", "read_configured"]
 
 _FIELDS = {"name": str, "access_key_id": str, "secret_access_key": str, "session_token": str, "api_key": str}
 
@@ -24,7 +24,7 @@ def load(host: str, file: Path | None = None) -> list[Credential]:
         KilonovaError: nothing is configured and the address can be reached from elsewhere, or the
             configuration is broken.
     """
-    found = configured(file)
+    found = read_configured(file)
     if found:
         return found
     if not is_loopback(host):
@@ -33,10 +33,10 @@ def load(host: str, file: Path | None = None) -> list[Credential]:
             f"Configure credentials in {_home.config() / 'credentials.toml'} or KILONOVA_CREDENTIALS "
             "(docs/credentials.md), or listen on 127.0.0.1.",
         )
-    return [development()]
+    return [development_credential()]
 
 
-def configured(file: Path | None = None) -> list[Credential]:
+def read_configured(file: Path | None = None) -> list[Credential]:
     """Credentials from the environment (``KILONOVA_CREDENTIALS``, ``KILONOVA_API_KEYS``) and from the file.
 
     Args:
@@ -58,7 +58,7 @@ def configured(file: Path | None = None) -> list[Credential]:
     return found
 
 
-def development() -> Credential:
+def development_credential() -> Credential:
     """The development credential of this user, made with mode 0600 when there is none yet."""
     path = _home.config() / "dev-credentials.toml"
     if not path.exists():

@@ -15,7 +15,7 @@ import numpy as np
 from kilonova._process.parent import Child
 from kilonova.engine import metrics
 from kilonova.engine.cache import VectorCache
-from kilonova.engine.gpus import assigned
+from kilonova.engine.gpus import assign_gpus
 from kilonova.engine.matryoshka import cut
 from kilonova.engine.queue import BatchQueue, Job
 from kilonova.engine.supervisor import State, Supervisor
@@ -78,7 +78,7 @@ class Engine:
         self._queue = BatchQueue(queue)
         self._cache = VectorCache(cache_bytes)
         self._pool = DecodePool(decoders or limits.DECODERS, self.card.sample_rate, self.card.frame_rate)
-        gpus = assigned(self.card) * workers
+        gpus = assign_gpus(self.card) * workers
         self._supervisors = [
             Supervisor(
                 model,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from kilonova.models.card import ModelCard
 
-__all__ = ["assigned"]
+__all__ = ["assign_gpus"]
 
 _DRIVER = Path("/proc/driver/nvidia/gpus")  # a folder for each, made by NVIDIA's driver
 
 
-def assigned(card: ModelCard) -> list[str]:
+def assign_gpus(card: ModelCard) -> list[str]:
     """One GPU for each process of a model, "" for a process that takes what there is; at least one process."""
     several = _visible() if card.gpu else []
     return several if len(several) > 1 else [""]

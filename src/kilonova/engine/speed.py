@@ -20,7 +20,7 @@ from kilonova.media.content import Audio, Encoded, Modality, Text
 from kilonova.media.wav import encode_wav
 from kilonova.models.card import Purpose
 
-__all__ = ["keep", "kept", "measure"]
+__all__ = ["keep", "measure", "read_speeds"]
 
 _TEXT = "日落时分的海滩，一只狗在叫。A dog barks on the beach at sunset."
 _TEXTS, _IMAGES, _SOUNDS, _SOUND_SECONDS = 64, 8, 4, 10
@@ -58,7 +58,7 @@ async def measure(model: str) -> dict[str, float | str]:
     return {**found, "date": datetime.date.today().isoformat()}
 
 
-def kept() -> dict[str, dict[str, float | str]]:
+def read_speeds() -> dict[str, dict[str, float | str]]:
     """What was measured on this machine, by model."""
     path = _home.data() / "speeds.json"
     found: dict[str, dict[str, float | str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -69,7 +69,7 @@ def keep(model: str, speed: dict[str, float | str]) -> None:
     """Note what was measured; what was known of that model before is replaced."""
     path = _home.data() / "speeds.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _home.replace_file(path, json.dumps({**kept(), model: speed}, ensure_ascii=False, indent=2))
+    _home.replace_file(path, json.dumps({**read_speeds(), model: speed}, ensure_ascii=False, indent=2))
 
 
 def _picture(random: np.random.Generator) -> bytes:

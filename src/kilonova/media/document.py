@@ -19,7 +19,7 @@ from kilonova.media import limits
 from kilonova.media.content import Detail, Image
 from kilonova.media.words import join_lines
 
-__all__ = ["opened", "page", "pages", "words"]
+__all__ = ["open_document", "page", "pages", "words"]
 
 _POINTS = 72.0  # PDF's unit of length, to the inch
 _DPI = 150.0
@@ -40,7 +40,7 @@ def pages(file: Path | BinaryIO, wanted: range | None = None) -> Iterator[Image]
     Raises:
         InvalidInput: no PDF, damaged or locked by a password; or a page that is not there or cannot be rendered.
     """
-    with opened(file) as document:
+    with open_document(file) as document:
         for number in wanted if wanted is not None else range(len(document)):
             if not 0 <= number < len(document):
                 raise InvalidInput(f"The file has {len(document)} pages; there is no page {number + 1}.")
@@ -48,7 +48,7 @@ def pages(file: Path | BinaryIO, wanted: range | None = None) -> Iterator[Image]
 
 
 @contextmanager
-def opened(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
+def open_document(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
     """A PDF file, a path or the open file, as PDFium's document.
 
     Raises:

@@ -70,7 +70,7 @@ def decode(data: bytes, detail: Detail) -> Image:
         except _FAULTS as error:
             first = error
         with _tolerance():
-            for mended in (data, repair.mended(bytes(data))):
+            for mended in (data, repair.mend(bytes(data))):
                 try:
                     return Image(_pixels(mended, side, cut=True), detail)
                 except _FAULTS as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-__all__ = ["is_heic", "mended", "webp_size"]
+__all__ = ["is_heic", "mend", "webp_size"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks that decide what the pixels look like, and how the picture is turned; all others may be left out.
@@ -31,7 +31,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-def mended(data: bytes) -> bytes:
+def mend(data: bytes) -> bytes:
     """The file without what is broken beside its pixels, and filled up where its end is missing."""
     if data.startswith(_PNG):
         return _png(data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kilonova.errors import InvalidInput
 from kilonova.media.text import decode
 
-__all__ = ["ENDINGS", "BadSubtitles", "Cue", "cues", "read", "said"]
+__all__ = ["ENDINGS", "BadSubtitles", "Cue", "cues", "read", "words_between"]
 
 #: Endings of files that lie beside films; the language may stand before them: film.zh.srt.
 ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
@@ -58,6 +58,6 @@ def cues(text: str, name: str) -> list[Cue]:
         raise BadSubtitles(f"{name} has no subtitles that can be read: {why}.", "Mend it or take it away.") from None
 
 
-def said(found: Sequence[Cue], start: float, end: float) -> str:
+def words_between(found: Sequence[Cue], start: float, end: float) -> str:
     """The words that are shown between two times, in seconds."""
     return "\n".join(one.words for one in found if one.start < end and one.end > start)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kilonova.errors import InvalidInput
 from kilonova.media.charset import UTF8, Decoder
 
-__all__ = ["Decoded", "check_unicode", "decode", "decoded", "read"]
+__all__ = ["Decoded", "check_unicode", "decode", "decode_stream", "read"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def decode(data: bytes, name: str) -> str:
     return read(data, name).value
 
 
-def decoded(chunks: Iterable[bytes], name: str) -> Iterator[str]:
+def decode_stream(chunks: Iterable[bytes], name: str) -> Iterator[str]:
     """The same piece by piece, for files that are read as they come.
 
     Raises:

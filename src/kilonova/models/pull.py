@@ -20,7 +20,7 @@ import urllib3
 from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.models import registry
 
-__all__ = ["Listing", "fetch", "listed"]
+__all__ = ["Listing", "fetch", "fetch_listing"]
 
 # What loading needs: configurations, tokenizers, templates, weights that cannot run programs, and who made it.
 _ABOUT = (".json", ".jinja", ".model", ".txt", ".md")
@@ -56,7 +56,7 @@ class Listing:
         return sum(size for size, _ in self.files.values())
 
 
-def listed(name: str, revision: str = "main", onnx: str | None = None) -> Listing:
+def fetch_listing(name: str, revision: str = "main", onnx: str | None = None) -> Listing:
     """Ask the hub for a model.
 
     Args:

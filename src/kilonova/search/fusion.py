@@ -9,7 +9,7 @@ import numpy as np
 
 from kilonova.vectors import unit
 
-__all__ = ["diverse", "reciprocal_rank", "rocchio", "weighted"]
+__all__ = ["diverse_order", "reciprocal_rank", "rocchio", "weighted_scores"]
 
 _WORDS = 1.0  # recall@1 and @5 on the Debian FAQ in Chinese 0.522, 0.862, in English 0.535, 0.868; with 2.0 less
 _K = 60  # Cormack, Clarke and Büttcher, Reciprocal Rank Fusion, SIGIR 2009
@@ -24,14 +24,16 @@ def reciprocal_rank(lists: Sequence[Sequence[str]]) -> dict[str, float]:
     return dict(sorted(scores.items(), key=lambda found: -found[1]))
 
 
-def weighted(dense: Mapping[str, float], words: Mapping[str, float]) -> dict[str, float]:
+def weighted_scores(dense: Mapping[str, float], words: Mapping[str, float]) -> dict[str, float]:
     """Scores by id, best first: standard deviations of a similarity, and the share of the best BM25 score."""
     best = max(words.values(), default=0.0) or 1.0
     scores = {name: score + _WORDS * words.get(name, 0.0) / best for name, score in dense.items()}
     return dict(sorted(scores.items(), key=lambda found: -found[1]))
 
 
-def diverse(scores: Mapping[str, float], vectors: Mapping[str, np.ndarray], count: int, diversity: float) -> list[str]:
+def diverse_order(
+    scores: Mapping[str, float], vectors: Mapping[str, np.ndarray], count: int, diversity: float
+) -> list[str]:
     """Ids by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 
     Args:

@@ -16,7 +16,7 @@ from pathlib import Path
 from kilonova.segments.files import under
 from kilonova.storage.files import path_of
 
-__all__ = ["forget", "known", "record"]
+__all__ = ["find_path", "forget", "record"]
 
 _NAME = "indexed.sqlite"
 _WAIT_SECONDS = 30.0  # for another run that writes
@@ -49,7 +49,7 @@ def record(data: Path, collection: str, roots: Sequence[str], uris: Iterable[str
         database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
 
 
-def known(data: Path, collection: str, uri: str) -> str | None:
+def find_path(data: Path, collection: str, uri: str) -> str | None:
     """Where the file of a uri lies, if it was indexed into that collection and nothing leads elsewhere by now.
 
     Args:

@@ -68,7 +68,7 @@ class FilePoints:
         file = self.file
         if file.kind in (Kind.AUDIO, Kind.VIDEO):  # their words are those that subtitles have for the time
             place = {name: value for name, value in place.items() if name != "snippet"}
-            text = subtitles.said(self.cues, place["start"], place["end"])
+            text = subtitles.words_between(self.cues, place["start"], place["end"])
         if snippet := " ".join(printable(text or preview).split())[:_SNIPPET]:
             place["snippet"] = snippet
         payload = {

@@ -47,7 +47,7 @@ class Query:
         mode: how they are found. Keywords are taken from the texts among the contents.
         fusion: how both are put together.
         min_similarity: that a hit must have at least.
-        diversity: 0 to 1, see ``fusion.diverse``.
+        diversity: 0 to 1, see ``fusion.diverse_order``.
         group_by_file: one hit for each file, with its best moments.
         relevant, irrelevant: ids of points that earlier hits were right or wrong in.
         exact: compare with every point instead of asking the index.

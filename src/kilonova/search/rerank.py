@@ -12,7 +12,7 @@ from kilonova import plugins
 from kilonova.errors import InvalidInput, KilonovaError, Unavailable
 from kilonova.models.torch import libraries
 
-__all__ = ["BUILT_IN", "GROUP", "CrossEncoder", "Reranker", "open_reranker", "reordered"]
+__all__ = ["BUILT_IN", "GROUP", "CrossEncoder", "Reranker", "open_reranker", "reorder"]
 
 #: The entry points of rerankers: what makes one of a model's name, "" where none is given.
 GROUP = "kilonova.rerankers"
@@ -104,7 +104,7 @@ def _is_callable(value: object) -> TypeGuard[Callable[[str], Reranker]]:
     return callable(value)
 
 
-def reordered(scores: Sequence[float | None]) -> list[int]:
+def reorder(scores: Sequence[float | None]) -> list[int]:
     """Places by score, the best first; those that have none keep their places, for nothing is known of them."""
     known = {place: score for place, score in enumerate(scores) if score is not None}
     best = iter(sorted(known, key=lambda place: -known[place]))

@@ -19,10 +19,10 @@ from kilonova.media.content import Text
 from kilonova.media.text import check_unicode
 from kilonova.models.background import background
 from kilonova.models.card import Purpose
-from kilonova.search.fusion import diverse, reciprocal_rank, rocchio, weighted
+from kilonova.search.fusion import diverse_order, reciprocal_rank, rocchio, weighted_scores
 from kilonova.search.query import Fusion, Hit, Mode, Query, kind_filter
 from kilonova.search.ranking import BACKGROUND_MODALITY, ZScore, background_of, file_key, group_by_file, similarity
-from kilonova.search.rerank import Reranker, reordered
+from kilonova.search.rerank import Reranker, reorder
 from kilonova.segments.files import Kind
 from kilonova.stores.base import Collection, Match, Metric, VectorStore
 from kilonova.stores.checks import check_query
@@ -134,7 +134,7 @@ class Searcher:
         if query.diversity > 0:
             known = self._vectors(collection.name, order[: 5 * query.limit])
             units = {name: unit(one) for name, one in known.items()}
-            order = diverse({name: scores[name] for name in units}, units, depth, query.diversity)
+            order = diverse_order({name: scores[name] for name in units}, units, depth, query.diversity)
         hits = []
         for name in order:
             alike = near[name][0] if name in near else Match(name, {})
@@ -163,7 +163,7 @@ class Searcher:
                 collection, [one for name, one in by_keyword.items() if name not in near], vector, scale
             )
             if query.fusion is Fusion.WEIGHTS:
-                return weighted({name: score for name, (_, score) in near.items()}, keyword_scores)
+                return weighted_scores({name: score for name, (_, score) in near.items()}, keyword_scores)
         return reciprocal_rank(ranks) if by_keyword else {name: score for name, (_, score) in near.items()}
 
     def _reranked(self, name: str, words: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
@@ -175,7 +175,7 @@ class Searcher:
         texts = {one: text for one, text in found.items() if text.strip()}
         said = dict(zip(texts, reranker(words, list(texts.values())).tolist(), strict=True)) if texts else {}
         best = [max((said[one] for one in parts[hit.id] if one in said), default=None) for hit in hits]
-        return [replace(hits[place], score=_either(best[place], hits[place].score)) for place in reordered(best)]
+        return [replace(hits[place], score=_either(best[place], hits[place].score)) for place in reorder(best)]
 
     def _near(
         self, collection: Collection, query: Query, vector: np.ndarray, depth: int, scale: ZScore

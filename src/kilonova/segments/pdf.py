@@ -103,7 +103,7 @@ def pdf_pages(file: Path | BinaryIO) -> Iterator[Pages]:
     from kilonova.media import document
 
     if isinstance(file, Path):
-        with document.opened(file) as opened:
+        with document.open_document(file) as opened:
             yield _Pages(opened, None)
         return
     source = _Source(file)
@@ -117,7 +117,7 @@ def _opened(source: _Source) -> Iterator[Any]:
 
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(document.opened(cast(BinaryIO, source)))
+            opened = stack.enter_context(document.open_document(cast(BinaryIO, source)))
         except InvalidInput as error:
             raise source.fault or error from None
         yield opened

@@ -17,7 +17,7 @@ from kilonova.media import limits
 from kilonova.media.content import Encoded, Image, Modality, Text
 from kilonova.media.html import words_of_html
 from kilonova.media.sniff import format_of_name
-from kilonova.media.text import decoded, read
+from kilonova.media.text import decode_stream, read
 from kilonova.media.video import NoVideo
 from kilonova.models.card import ModelCard
 from kilonova.segments.document_worker import FactsRequest, PageRequest
@@ -231,7 +231,7 @@ def _verbatim(file: File, opened: BinaryIO, plan: Plan) -> Iterator[Segment]:
     """Segments that together are the whole text, read as they come."""
     position = 0
     chunks = iter(lambda: opened.read(_TEXT_CHUNK), b"")
-    for index, span in enumerate(cut_text(decoded(chunks, file.uri), plan.characters)):
+    for index, span in enumerate(cut_text(decode_stream(chunks, file.uri), plan.characters)):
         if index >= limits.TEXT_SEGMENTS:
             raise InvalidInput(
                 f"{file.uri} has more than {limits.TEXT_SEGMENTS:,} segments of {plan.characters:,} characters.",

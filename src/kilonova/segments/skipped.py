@@ -14,10 +14,10 @@ __all__ = [
     "SIDECAR",
     "SPECIAL",
     "ending",
-    "listed",
     "skipped_folder",
     "skipped_key",
     "skipped_name",
+    "summarize",
 ]
 
 HIDDEN, SYSTEM, TEMPORARY = "hidden", "system", "temporary"
@@ -79,7 +79,7 @@ def ending(name: str) -> str:
     return f".{found}" if dot and _ENDING.fullmatch(found) else "(none)"
 
 
-def listed(counts: Mapping[str, int], shown: int = 8) -> str:
+def summarize(counts: Mapping[str, int], shown: int = 8) -> str:
     """Counts in words, the most first: ``4 .heic, 3 .svg, …``."""
     found = [f"{count:,} {what}" for what, count in Counter(counts).most_common(shown)]
     return ", ".join([*found, *(["…"] if len(counts) > shown else [])])

@@ -108,7 +108,7 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
     jobs = Jobs(engines, settings.jobs)
     aws, later, plain = Bedrock(engines), AsyncInvoke(engines, jobs), OpenAI(engines)
     folder = settings.jobs.folder
-    store = registry.opened(settings.store) if settings.store else QdrantEdge(folder / "collections", settings.url)
+    store = registry.open_store(settings.store) if settings.store else QdrantEdge(folder / "collections", settings.url)
     kept, found = Collections(store, folder), Search(engines, store, folder)
     ours: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
         "CreateEmbeddings": plain.embeddings,

@@ -66,7 +66,8 @@ class Collections:
 
         def write() -> None:
             points = [
-                Point(one.id, wire.decoded(one.vector), one.payload or {}, one.text or "") for one in wanted.points
+                Point(one.id, wire.decode_vector(one.vector), one.payload or {}, one.text or "")
+                for one in wanted.points
             ]
             self._store.upsert(_name(call), points)
 
@@ -111,7 +112,7 @@ class Collections:
 
         def search() -> bytes:
             if wanted.vector is not None:
-                vector = wire.decoded(wanted.vector)
+                vector = wire.decode_vector(wanted.vector)
                 found = self._store.nearest(name, vector, wanted.limit, where, exact=wanted.exact)
             else:
                 assert wanted.text is not None

@@ -72,7 +72,7 @@ class Search:
         call.modality = "mixed" if len(wanted) > 1 else next((str(one.modality) for one, _ in wanted), "none")
         query = Query(
             wanted,
-            vector=wire.decoded(request.vector) if request.vector is not None else None,
+            vector=wire.decode_vector(request.vector) if request.vector is not None else None,
             kinds=tuple(map(Kind, request.kinds)),
             where=parse(request.where) if request.where.strip() else None,
             limit=request.limit,
@@ -95,7 +95,7 @@ class Search:
         if not found:
             raise NotFound(f"There is no point {item} in {name}.", "Take ids from hits.")
         uri = str(found[0].payload.get("uri", ""))
-        path = await asyncio.to_thread(indexed.known, self._data, name, uri) if uri else None
+        path = await asyncio.to_thread(indexed.find_path, self._data, name, uri) if uri else None
         if path is None:
             raise NotFound(
                 f"The file of {item} is not handed out.",

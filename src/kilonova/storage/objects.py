@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kilonova.errors import Unavailable
-from kilonova.storage.s3 import call, owned, split_prefix, split_uri
+from kilonova.storage.s3 import call, owner_argument, split_prefix, split_uri
 
 __all__ = ["PART_BYTES", "ObjectFile", "ObjectInfo", "Target", "describe", "objects", "patiently"]
 
@@ -58,7 +58,7 @@ def describe(client: Any, uri: str, owner: str | None = None) -> ObjectInfo:
         Unavailable: S3 keeps failing.
     """
     bucket, key = split_uri(uri)
-    found = patiently(lambda: call(uri, client.head_object, Bucket=bucket, Key=key, **owned(owner)))
+    found = patiently(lambda: call(uri, client.head_object, Bucket=bucket, Key=key, **owner_argument(owner)))
     return ObjectInfo(int(found["ContentLength"]), str(found["ETag"]))
 
 
@@ -159,7 +159,7 @@ class ObjectFile(io.RawIOBase):
 
         def get() -> bytes:
             found = self._client.get_object(
-                Bucket=bucket, Key=key, Range=f"bytes={start}-{end}", IfMatch=self._etag, **owned(self._owner)
+                Bucket=bucket, Key=key, Range=f"bytes={start}-{end}", IfMatch=self._etag, **owner_argument(self._owner)
             )
             with found["Body"] as body:
                 data: bytes = body.read()
@@ -211,7 +211,7 @@ class Target:
     def _call(self, name: str, work: Callable[..., Any], **arguments: Any) -> Any:
         uri = f"{self.uri}/{name}"
         bucket, key = split_uri(uri)
-        return patiently(lambda: call(uri, work, Bucket=bucket, Key=key, **owned(self.owner), **arguments))
+        return patiently(lambda: call(uri, work, Bucket=bucket, Key=key, **owner_argument(self.owner), **arguments))
 
     def _encryption(self) -> dict[str, str]:
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}

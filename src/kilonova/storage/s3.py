@@ -13,7 +13,7 @@ from typing import Any
 from kilonova.credentials.credential import Credential
 from kilonova.errors import Gone, InvalidInput, KilonovaError, Unavailable, Unreadable
 
-__all__ = ["S3Reader", "call", "connect", "owned", "split_prefix", "split_uri"]
+__all__ = ["S3Reader", "call", "connect", "owner_argument", "split_prefix", "split_uri"]
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -63,7 +63,7 @@ class S3Reader:
         bucket, key = split_uri(uri)
 
         def get() -> Any:
-            return connect().get_object(Bucket=bucket, Key=key, **owned(owner))
+            return connect().get_object(Bucket=bucket, Key=key, **owner_argument(owner))
 
         found = await asyncio.to_thread(call, uri, get)
         with closing(found["Body"]) as body:
@@ -76,7 +76,7 @@ class S3Reader:
         return data
 
 
-def owned(owner: str | None) -> dict[str, str]:
+def owner_argument(owner: str | None) -> dict[str, str]:
     """boto3's argument that holds S3 to an account, if one is wanted."""
     return {"ExpectedBucketOwner": owner} if owner else {}
 

@@ -92,7 +92,7 @@ class VectorStore(ABC):
     def upsert(self, name: str, points: Sequence[Point]) -> None:
         """Write points, all of them or none; those of known ids are replaced, and of several with one id the last one
         counts. Lasting when this returns."""
-        points = list(map(checks.cleaned, points))
+        points = list(map(checks.clean_point, points))
         collection = self._fitting(name, (point.vector for point in points))
         checks.check_points(collection, points)
         if points:
@@ -138,7 +138,7 @@ class VectorStore(ABC):
     def lexical(self, name: str, text: str, k: int, where: Filter | None = None) -> list[Match]:
         """The ``k`` points whose words fit best by BM25, best first; none that share no word."""
         collection = self.find(name)
-        return self._lexical(collection, text, k, where) if k > 0 and lexical.asked(text) else []
+        return self._lexical(collection, text, k, where) if k > 0 and lexical.query_terms(text) else []
 
     @final
     def optimize(self, name: str) -> None:

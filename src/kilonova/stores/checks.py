@@ -29,7 +29,7 @@ __all__ = [
     "check_point",
     "check_points",
     "check_query",
-    "cleaned",
+    "clean_point",
     "is_name",
     "valid_ids",
 ]
@@ -110,7 +110,7 @@ def check_point(point: Point) -> None:
     check_payload(point.payload, f"The payload of {shown}")
 
 
-def cleaned(point: Point) -> Point:
+def clean_point(point: Point) -> Point:
     """The same point with a vector of contiguous float32."""
     vector = as_float32(point.vector)
     return point if vector is point.vector else replace(point, vector=vector)

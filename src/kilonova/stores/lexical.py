@@ -15,7 +15,7 @@ from typing import Any
 
 import regex
 
-__all__ = ["asked", "key", "query_weights", "rarity", "terms", "weights"]
+__all__ = ["key", "query_terms", "query_weights", "rarity", "terms", "weights"]
 
 _K1, _B = 1.2, 0.75
 _USUAL = 100  # terms of a usual text: a page or a segment has some hundreds, a photograph's name and place a dozen
@@ -45,7 +45,7 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def asked(text: str) -> list[str]:
+def query_terms(text: str) -> list[str]:
     """What a query looks for: no words that every text has, and pairs of characters where there are two."""
     found: list[str] = []
     for run in _runs(text):
@@ -70,7 +70,7 @@ def weights(text: str) -> dict[int, float]:
 
 def query_weights(text: str) -> dict[int, float]:
     """Weights by hashed term of a text that is looked for."""
-    return dict.fromkeys(map(key, asked(text)), 1.0)
+    return dict.fromkeys(map(key, query_terms(text)), 1.0)
 
 
 def rarity(having: int, total: int) -> float:

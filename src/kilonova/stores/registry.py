@@ -19,7 +19,7 @@ from kilonova import plugins
 from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.stores.base import VectorStore
 
-__all__ = ["BUILT_IN", "CHROMA", "EDGE", "FAISS", "GROUP", "OPENSEARCH", "QDRANT", "S3VECTORS", "Backend", "opened"]
+__all__ = ["BUILT_IN", "CHROMA", "EDGE", "FAISS", "GROUP", "OPENSEARCH", "QDRANT", "S3VECTORS", "Backend", "open_store"]
 
 #: The group of entry points.
 GROUP = "kilonova.stores"
@@ -78,7 +78,7 @@ BUILT_IN = MappingProxyType(
 _ADDRESS = re.compile(r"(?P<scheme>[a-z0-9][a-z0-9_.-]*)(?:\+(?P<url>https?://.+)|:(?P<place>[^/].*|/[^/].*))")
 
 
-def opened(address: str) -> VectorStore:
+def open_store(address: str) -> VectorStore:
     """The store at an address.
 
     Raises:

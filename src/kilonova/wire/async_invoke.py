@@ -28,7 +28,7 @@ from kilonova.wire.nova import (
     VideoFormat,
     WireModel,
     check_nova_body,
-    malformed,
+    malformed_request,
 )
 
 __all__ = [
@@ -177,7 +177,7 @@ def parse_start(body: bytes) -> StartRequest:
     try:
         return StartRequest.model_validate_json(body)
     except ValidationError as error:
-        raise malformed(error) from None
+        raise malformed_request(error) from None
 
 
 def parse_segmented(stored: str) -> StartRequest:

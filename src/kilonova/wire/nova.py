@@ -41,7 +41,7 @@ __all__ = [
     "WireModel",
     "check_nova_body",
     "exactly_one",
-    "malformed",
+    "malformed_request",
     "parse_single",
     "render_single",
 ]
@@ -199,7 +199,7 @@ def parse_single(body: bytes) -> SingleEmbeddingParams:
     try:
         return _SingleEmbedding.model_validate_json(body).singleEmbeddingParams
     except ValidationError as error:
-        raise malformed(error) from None
+        raise malformed_request(error) from None
 
 
 def check_nova_body(body: bytes) -> None:
@@ -222,7 +222,7 @@ def render_single(embeddings: Sequence[tuple[EmbeddingType, np.ndarray, int | No
     return orjson.dumps({"embeddings": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def malformed(error: ValidationError) -> InvalidInput:
+def malformed_request(error: ValidationError) -> InvalidInput:
     """Pydantic's findings in Bedrock's words."""
     if refusal := too_many(error):
         return refusal

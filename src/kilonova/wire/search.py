@@ -43,8 +43,8 @@ __all__ = [
     "SearchRequest",
     "UpsertRequest",
     "Words",
-    "decoded",
-    "encoded",
+    "decode_vector",
+    "encode_vector",
     "parse",
     "plain_collection",
     "plain_match",
@@ -294,7 +294,7 @@ def parse(model: type[_Request], given: bytes | dict[str, Any]) -> _Request:
         raise breach(error) from None
 
 
-def decoded(vector: str | list[float]) -> np.ndarray:
+def decode_vector(vector: str | list[float]) -> np.ndarray:
     """A vector float32 [n] from what crossed the wire.
 
     Raises:
@@ -310,7 +310,7 @@ def decoded(vector: str | list[float]) -> np.ndarray:
     return made
 
 
-def encoded(vector: np.ndarray) -> str:
+def encode_vector(vector: np.ndarray) -> str:
     """A vector as base64 of little-endian float32."""
     return base64.b64encode(vector.astype("<f4").tobytes()).decode()
 
@@ -322,7 +322,7 @@ def plain_collection(collection: Collection, count: int | None) -> dict[str, Any
 
 def plain_point(point: Point) -> dict[str, Any]:
     """``PointAnswer``, and what ``PointRequest`` takes."""
-    return {"id": point.id, "vector": encoded(point.vector), "payload": dict(point.payload), "text": point.text}
+    return {"id": point.id, "vector": encode_vector(point.vector), "payload": dict(point.payload), "text": point.text}
 
 
 def plain_match(match: Match) -> dict[str, Any]:

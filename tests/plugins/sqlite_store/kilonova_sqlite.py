@@ -85,7 +85,7 @@ class SqliteStore(VectorStore):
         return map(_point, self._points(collection, None, wanted, json.dumps(ids)))
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
-        test, values = sql.translated(where) if where is not None else ("1", [])
+        test, values = sql.translate(where) if where is not None else ("1", [])
         counted = f"SELECT count(*) FROM points WHERE collection = ? AND {test}"
         return int(self._read(counted, collection.name, *values)[0][0])
 
@@ -119,7 +119,7 @@ class SqliteStore(VectorStore):
     def _points(
         self, collection: Collection, where: Filter | None, more: str = "1", *values: str | int
     ) -> list[tuple[Any, ...]]:
-        test, bounds = sql.translated(where) if where is not None else ("1", [])
+        test, bounds = sql.translate(where) if where is not None else ("1", [])
         rows = f"SELECT number, id, vector, payload, text FROM points WHERE collection = ? AND {test} AND {more}"
         return self._read(rows, collection.name, *bounds, *values)
 

@@ -21,7 +21,7 @@ from kilonova.models.mini.film import distinct
 from kilonova.models.mini.image import Features as ImageFeatures
 from kilonova.models.mini.image import ImageTower, Squares, squares
 from kilonova.models.mini.session import open_session, weights_folder
-from kilonova.models.mini.text import TextTower, open_tokenizer, spaced
+from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
 from kilonova.models.truncation import truncate
 
 __all__ = ["Mini"]
@@ -77,7 +77,7 @@ class Mini(EmbeddingModel):
                 words = None
                 if content.detail is Detail.DOCUMENT:
                     read = content.text if content.text is not None else self._pages(content.pixels)
-                    ids = self._tokenizer.encode(spaced(read))
+                    ids = self._tokenizer.encode(add_spaces(read))
                     words = self._prompted(ids, Purpose.GENERIC_INDEX) if ids else None
                 return Prepared(_Picture(squares(content.pixels), words), len(words or ()))
             case Audio():
@@ -104,7 +104,7 @@ class Mini(EmbeddingModel):
         return with_vectors(batch, vectors)
 
     def _prepare_text(self, text: Text, purpose: Purpose) -> Prepared:
-        plain = spaced(text.value)
+        plain = add_spaces(text.value)
         ids = self._tokenizer.encode(plain)
         kept, characters = truncate(
             text, len(ids), self.card, lambda: self._tokenizer.encode_as_offset_mapping(plain)["offsets"]

@@ -14,7 +14,7 @@ from sentencepiece import SentencePieceProcessor
 
 from kilonova.models.mini.session import open_session
 
-__all__ = ["WIDTH", "TextTower", "open_tokenizer", "spaced"]
+__all__ = ["WIDTH", "TextTower", "add_spaces", "open_tokenizer"]
 
 WIDTH = 384
 _BEGIN, _PAD, _END = 0, 1, 2
@@ -25,11 +25,11 @@ _BATCH_TOKENS = 4096  # padded tokens in one run: beyond this a run gains no spe
 
 
 def open_tokenizer(weights: Path) -> SentencePieceProcessor:
-    """XLM-RoBERTa's tokenizer; feed it ``spaced`` text."""
+    """XLM-RoBERTa's tokenizer; feed it ``add_spaces`` text."""
     return SentencePieceProcessor(model_file=str(weights / "tokenizer.model"))
 
 
-def spaced(text: str) -> str:
+def add_spaces(text: str) -> str:
     """The text, of the same length, with the blanks that XLM-RoBERTa's tokenizer sees."""
     return text.translate(_SPACES)
 

@@ -134,7 +134,7 @@ class Chroma(ServerStore):
         weights = lexical.query_weights(text)
         rarities: dict[int, float] = {}
         candidates: dict[str, dict[str, Any]] = {}
-        for term in lexical.asked(text):
+        for term in lexical.query_terms(text):
             spoken = {"where_document": {"$contains": f" {term} "}}
             having = self.call(at.get, include=["metadatas"], **spoken)
             rarities[lexical.key(term)] = lexical.rarity(len(having["ids"]), total)
@@ -183,7 +183,7 @@ def _called(name: str) -> str:
 
 def _metadata(point: Point) -> dict[str, Any]:
     found: dict[str, Any] = {"_payload": json.dumps(dict(point.payload), ensure_ascii=False), "_text": point.text}
-    has, ordered = flat.flattened(point.payload)
+    has, ordered = flat.flatten(point.payload)
     return {**found, **ordered, **({"_has": has} if has else {})}
 
 
@@ -197,7 +197,7 @@ _TERMS = flat.Terms(
 
 
 def _asked(where: Filter | None) -> dict[str, Any]:
-    return {"where": flat.translated(where, _TERMS)} if where is not None else {}
+    return {"where": flat.translate(where, _TERMS)} if where is not None else {}
 
 
 def _points(found: Any) -> Iterator[Point]:

@@ -124,7 +124,7 @@ class QdrantEdge(FolderStore[_Open]):
             request = edge.ScrollRequest(
                 offset=offset,
                 limit=_PAGE,
-                filter=data.translated(where, _TERMS),
+                filter=data.translate(where, _TERMS),
                 with_payload=True,
                 with_vector=["dense"] if vectors else False,
             )
@@ -146,7 +146,7 @@ class QdrantEdge(FolderStore[_Open]):
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
         with self.using(collection) as found, found.shard() as shard:
-            return shard.count(edge.CountRequest(exact=True, filter=data.translated(where, _TERMS)))
+            return shard.count(edge.CountRequest(exact=True, filter=data.translate(where, _TERMS)))
 
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
@@ -177,7 +177,7 @@ class QdrantEdge(FolderStore[_Open]):
         where: Filter | None,
         params: edge.SearchParams | None,
     ) -> list[edge.ScoredPoint]:
-        translated = data.translated(where, _TERMS)
+        translated = data.translate(where, _TERMS)
         request = edge.QueryRequest(
             limit=k, query=query, filter=translated, with_payload=True, with_vector=False, params=params
         )

@@ -101,7 +101,7 @@ class _Open:
     def mask(self, where: Filter | None) -> np.ndarray:
         """Which vectors may be answered: those of points that are there and pass; bool [vectors]."""
         if where not in self.masks:
-            test, values = sql.translated(where) if where is not None else ("1", [])
+            test, values = sql.translate(where) if where is not None else ("1", [])
             passed = self.database.execute(f"SELECT number FROM points WHERE {test}", values).fetchall()
             self.masks[where] = np.isin(self.numbers, np.array([number for (number,) in passed], np.int64))
             if len(self.masks) > _MASKS:
@@ -151,7 +151,7 @@ class Faiss(FolderStore[_Open]):
 
     def _scroll(self, collection: Collection, where: Filter | None, *, vectors: bool) -> Iterator[Point]:
         last = 0
-        test, values = sql.translated(where) if where is not None else ("1", [])
+        test, values = sql.translate(where) if where is not None else ("1", [])
         vector = "vector" if vectors else "x''"
         asked = f"SELECT number, id, payload, text, {vector} FROM points WHERE number > ? AND {test} ORDER BY number"
         while True:
@@ -170,7 +170,7 @@ class Faiss(FolderStore[_Open]):
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
         with self.using(collection) as found:
-            test, values = sql.translated(where) if where is not None else ("1", [])
+            test, values = sql.translate(where) if where is not None else ("1", [])
             with found.lock:
                 (count,) = found.database.execute(f"SELECT count(*) FROM points WHERE {test}", values).fetchone()
             return int(count)
@@ -198,7 +198,7 @@ class Faiss(FolderStore[_Open]):
 
     def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
         with self.using(collection) as found:
-            test, values = sql.translated(where) if where is not None else ("1", [])
+            test, values = sql.translate(where) if where is not None else ("1", [])
             with found.lock:
                 total = self._count(collection, None)
                 scores: dict[int, float] = {}

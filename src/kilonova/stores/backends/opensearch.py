@@ -136,7 +136,7 @@ class Opensearch(ServerStore):
         return [Match(hit["_source"]["id"], hit["_source"]["payload"], score=value) for hit, value in found]
 
     def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
-        asked = {"match": {"terms": {"query": " ".join(lexical.asked(text)), "operator": "or"}}}
+        asked = {"match": {"terms": {"query": " ".join(lexical.query_terms(text)), "operator": "or"}}}
         hits = self._search(collection.name, {"bool": {"must": [asked], "filter": [_filter(where)]}}, k)
         return [Match(hit["_source"]["id"], hit["_source"]["payload"], score=float(hit["_score"])) for hit in hits]
 
@@ -189,7 +189,7 @@ def _index(collection: Collection) -> dict[str, Any]:
 
 
 def _document(point: Point) -> dict[str, Any]:
-    has, ordered = flat.flattened(point.payload)
+    has, ordered = flat.flatten(point.payload)
     return {
         "id": point.id,
         "payload": dict(point.payload),
@@ -220,7 +220,7 @@ _TERMS = flat.Terms(
 
 
 def _filter(where: Filter | None) -> dict[str, Any]:
-    return {"match_all": {}} if where is None else flat.translated(where, _TERMS)
+    return {"match_all": {}} if where is None else flat.translate(where, _TERMS)
 
 
 def _similarity(metric: Metric, score: float, exact: bool) -> float:

@@ -113,7 +113,7 @@ class QdrantServer(ServerStore):
             records, offset = self.call(
                 self._client.scroll,
                 collection.name,
-                scroll_filter=data.translated(where, _TERMS),
+                scroll_filter=data.translate(where, _TERMS),
                 limit=_PAGE,
                 offset=offset,
                 with_vectors=["dense"] if vectors else False,
@@ -130,7 +130,7 @@ class QdrantServer(ServerStore):
         return found
 
     def _count(self, collection: Collection, where: Filter | None) -> int:
-        return int(self.call(self._client.count, collection.name, data.translated(where, _TERMS), exact=True).count)
+        return int(self.call(self._client.count, collection.name, data.translate(where, _TERMS), exact=True).count)
 
     def _nearest(
         self, collection: Collection, vector: np.ndarray, k: int, where: Filter | None, *, exact: bool
@@ -157,7 +157,7 @@ class QdrantServer(ServerStore):
         params: models.SearchParams | None = None,
         far: bool = False,
     ) -> list[Match]:
-        asked = {"using": using, "limit": k, "query_filter": data.translated(where, _TERMS), "search_params": params}
+        asked = {"using": using, "limit": k, "query_filter": data.translate(where, _TERMS), "search_params": params}
         found = self.call(self._client.query_points, name, query, **asked)
         return [data.match(one.payload, one.score, far) for one in found.points]
 

@@ -18,7 +18,7 @@ from kilonova.errors import InvalidInput
 from kilonova.stores.base import Match, Point
 from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, moment
 
-__all__ = ["INDEXED", "Terms", "match", "own", "payload_of", "translated", "uuid_of"]
+__all__ = ["INDEXED", "Terms", "match", "own", "payload_of", "translate", "uuid_of"]
 
 #: The field that nearly every search filters by.
 INDEXED = "kind"
@@ -75,7 +75,7 @@ class Terms:
     empty: Callable[[str], Any]
 
 
-def translated(where: Filter | None, terms: Terms) -> Any:
+def translate(where: Filter | None, terms: Terms) -> Any:
     """A filter in Qdrant's terms, None for None."""
     return terms.both(must=[_condition(where, terms)]) if where is not None else None
 

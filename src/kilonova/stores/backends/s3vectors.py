@@ -150,7 +150,7 @@ class S3Vectors(ServerStore):
         return [Match(*_own(one), score=1.0 - float(one["distance"])) for one in found]
 
     def _lexical(self, collection: Collection, text: str, k: int, where: Filter | None) -> list[Match]:
-        terms = _terms(lexical.asked(text)[:_ASKED])
+        terms = _terms(lexical.query_terms(text)[:_ASKED])
         query = {"queryTexts": [{"text": terms, "metadataKey": "_terms"}], "returnScores": True}
         found = self._query(collection.name, k, where, query)
         return [Match(*_own(one), score=float(one["scores"]["bm25Scores"][0]["score"])) for one in found]
@@ -164,7 +164,7 @@ class S3Vectors(ServerStore):
 
     def _query(self, name: str, k: int, where: Filter | None, query: dict[str, Any]) -> list[dict[str, Any]]:
         if where is not None:
-            query["filter"] = flat.translated(where, _TERMS)
+            query["filter"] = flat.translate(where, _TERMS)
         asked = {**self._at(name), **query, "topK": min(k, _FOUND), "returnMetadata": True}
         return list(islice(self._pages(self._client.query_vectors, "vectors", **asked), k))
 
@@ -196,7 +196,7 @@ def _key(name: str) -> str:
 
 
 def _vector(point: Point) -> dict[str, Any]:
-    has, ordered = flat.flattened(point.payload)
+    has, ordered = flat.flatten(point.payload)
     metadata: dict[str, Any] = {
         "_payload": json.dumps({"id": point.id, "payload": dict(point.payload)}, ensure_ascii=False),
         "_has": [_digest(word) for word in ["", *has]],  # never empty, so that "has not" finds those without a payload

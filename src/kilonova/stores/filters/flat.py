@@ -18,13 +18,13 @@ from typing import Any
 from kilonova.errors import InvalidInput
 from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, Value, moment
 
-__all__ = ["Terms", "flattened", "translated"]
+__all__ = ["Terms", "flatten", "translate"]
 
 _LONGEST = 80  # characters of a value that stands in ``has`` as it is
 _CONTRARY = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
-def flattened(payload: Mapping[str, Any]) -> tuple[list[str], dict[str, float]]:
+def flatten(payload: Mapping[str, Any]) -> tuple[list[str], dict[str, float]]:
     """``has``, and what has an order by its name."""
     has: list[str] = []
     ordered: dict[str, float] = {}
@@ -58,11 +58,11 @@ class Terms:
     compare: Callable[[str, str, float], Any]
 
 
-def translated(where: Filter, terms: Terms, wanted: bool = True) -> Any:
+def translate(where: Filter, terms: Terms, wanted: bool = True) -> Any:
     """A filter in a store's terms, or its contrary: some have no "not", so that goes down to the conditions."""
     match where:
         case Not(part):
-            return translated(part, terms, not wanted)
+            return translate(part, terms, not wanted)
         case And(parts):
             return _joined(parts, terms, wanted, terms.every if wanted else terms.some)
         case Or(parts):
@@ -84,7 +84,7 @@ def translated(where: Filter, terms: Terms, wanted: bool = True) -> Any:
 
 
 def _joined(parts: tuple[Filter, ...], terms: Terms, wanted: bool, join: Callable[[list[Any]], Any]) -> Any:
-    found = [translated(part, terms, wanted) for part in parts]
+    found = [translate(part, terms, wanted) for part in parts]
     return join(found) if len(found) > 1 else found[0]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.errors import InvalidInput
 from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, Value, moment
 
-__all__ = ["seconds", "translated"]
+__all__ = ["seconds", "translate"]
 
 
 def seconds(text: str) -> float | None:
@@ -19,7 +19,7 @@ def seconds(text: str) -> float | None:
         return None
 
 
-def translated(where: Filter) -> tuple[str, list[Any]]:
+def translate(where: Filter) -> tuple[str, list[Any]]:
     """A condition and its values. It needs the function ``moment``, which is ``seconds``."""
     match where:
         case And(parts):
@@ -27,7 +27,7 @@ def translated(where: Filter) -> tuple[str, list[Any]]:
         case Or(parts):
             return _joined(parts, " OR ")
         case Not(part):
-            test, values = translated(part)
+            test, values = translate(part)
             return f"NOT {test}", values
         case In(field, values):
             return _joined(tuple(Compare(field, "=", value) for value in values), " OR ")
@@ -39,7 +39,7 @@ def translated(where: Filter) -> tuple[str, list[Any]]:
 
 
 def _joined(parts: tuple[Filter, ...], word: str) -> tuple[str, list[Any]]:
-    found = [translated(part) for part in parts]
+    found = [translate(part) for part in parts]
     return f"({word.join(test for test, _ in found)})", [value for _, values in found for value in values]
 
 

@@ -27,9 +27,9 @@ __all__ = [
     "Or",
     "Value",
     "all_of",
+    "format_filter",
     "matches",
     "parse",
-    "written",
 ]
 
 Value = str | int | float | bool
@@ -160,15 +160,15 @@ def parse(text: str) -> Filter:
     return _Parser(unicodedata.normalize("NFC", text)).whole()  # as names are kept, however a keyboard writes them
 
 
-def written(where: Filter) -> str:
+def format_filter(where: Filter) -> str:
     """A filter as ``parse`` reads it."""
     match where:
         case And(parts):
-            return f"({' and '.join(map(written, parts))})"
+            return f"({' and '.join(map(format_filter, parts))})"
         case Or(parts):
-            return f"({' or '.join(map(written, parts))})"
+            return f"({' or '.join(map(format_filter, parts))})"
         case Not(part):
-            return f"not {written(part)}"
+            return f"not {format_filter(part)}"
         case Exists(field):
             return f"exists {_quoted(field)}"
         case In(field, values):
