@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.bulk.embedder import Embedder, Outcome
+from kilonova.bulk.embedder import BulkEmbedder, Outcome
 from kilonova.bulk.parts import BulkSettings
 from kilonova.errors import Gone, Unreadable
 from kilonova.media.content import Text
@@ -51,7 +51,7 @@ def test_the_others_go_on(monkeypatch: pytest.MonkeyPatch, fault: BaseException,
 
     async def run() -> None:
         settings = BulkSettings("s3://media/out", "fake", Purpose.GENERIC_INDEX, 256, 5, 800)
-        async with Embedder(settings) as embedder:
+        async with BulkEmbedder(settings) as embedder:
             monkeypatch.setattr("kilonova.bulk.embedder.write", lambda *_: None)
             await asyncio.wait_for(embedder.run(files(), outcomes.append), 60)
 

@@ -3,14 +3,14 @@ import asyncio
 import numpy as np
 import pytest
 
-from kilonova.engine.queue import BatchQueue, Job
+from kilonova.engine.queue import BatchQueue, QueuedInput
 from kilonova.errors import Busy
 from kilonova.media.content import Audio, Content, Image, Text
 from kilonova.models.card import Purpose
 
 
-def job(content: Content) -> Job:
-    return Job(content, Purpose.GENERIC_INDEX, asyncio.get_running_loop().create_future())
+def job(content: Content) -> QueuedInput:
+    return QueuedInput(content, Purpose.GENERIC_INDEX, asyncio.get_running_loop().create_future())
 
 
 def image(side: int) -> Image:

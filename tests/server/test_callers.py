@@ -18,7 +18,7 @@ import pytest
 from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
 from kilonova.server import app as application
-from kilonova.server.app import Settings, create_app
+from kilonova.server.app import ServerSettings, create_app
 from kilonova.server.operation import Answer, Call
 from tests.server.raw import connect, everything, loaded, push
 from tests.servers import ACCESS_KEY, API_KEY, NOVA, SECRET_KEY, Kilonova, invoke
@@ -210,7 +210,7 @@ def test_a_stop_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def call(folder: Path, path: str) -> list[MutableMapping[str, Any]]:
     """What the application answers to a GET."""
-    app = create_app(Settings(["fake"], [Credential("tests", api_key="key")], JobSettings(folder)))
+    app = create_app(ServerSettings(["fake"], [Credential("tests", api_key="key")], JobSettings(folder)))
     scope = {
         "type": "http",
         "method": "GET",

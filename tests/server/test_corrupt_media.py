@@ -14,7 +14,7 @@ import pytest
 from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
 from kilonova.media.content import Modality
-from kilonova.server.app import Settings, create_app
+from kilonova.server.app import ServerSettings, create_app
 from tests import samples
 from tests.servers import NOVA
 
@@ -63,7 +63,7 @@ def request(modality: Modality, form: str, data: bytes) -> bytes:
 def test_mutated_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(20_261_122)
     files = originals()
-    settings = Settings(["fake"], [Credential("tests", api_key="key")], JobSettings(tmp_path))
+    settings = ServerSettings(["fake"], [Credential("tests", api_key="key")], JobSettings(tmp_path))
 
     async def run() -> Counter[tuple[str, int]]:
         app = create_app(replace(settings, queue=64))

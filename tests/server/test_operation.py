@@ -24,7 +24,7 @@ import pytest
 
 from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
-from kilonova.server.app import Settings, create_app
+from kilonova.server.app import ServerSettings, create_app
 from tests.samples import encode
 from tests.servers import API_KEY, NOVA, SECRET_KEY, Kilonova, invoke
 
@@ -141,7 +141,7 @@ def _send_and_leave(server: Kilonova) -> None:
 
 def test_a_body_that_never_comes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kilonova.server.operation._BODY_SECONDS", 0.2)
-    app = create_app(Settings(["fake"], [Credential("tests", api_key="key")], JobSettings(tmp_path)))
+    app = create_app(ServerSettings(["fake"], [Credential("tests", api_key="key")], JobSettings(tmp_path)))
     headers = [(b"authorization", b"Bearer key"), (b"content-length", b"100"), (b"host", b"x")]
     path = "/v1/embeddings"
     scope = {

@@ -21,7 +21,7 @@ from kilonova.segments.read import Readers
 from kilonova.segments.segment import Plan
 from kilonova.storage.s3 import connect
 
-__all__ = ["Embedder", "Outcome"]
+__all__ = ["BulkEmbedder", "Outcome"]
 
 _FILES, _SEGMENTS = 32, 64  # under way at once
 _TYPES = {Kind.TEXT: "TEXT", Kind.IMAGE: "IMAGE", Kind.AUDIO: "AUDIO", Kind.VIDEO: "AUDIO_VIDEO_COMBINED"}
@@ -45,7 +45,7 @@ class Outcome:
     kept: bool = True
 
 
-class Embedder:
+class BulkEmbedder:
     """Use as an async context manager: the model is loaded once for all files."""
 
     def __init__(self, settings: BulkSettings) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any
 
-from kilonova.bulk.embedder import Embedder, Outcome
+from kilonova.bulk.embedder import BulkEmbedder, Outcome
 from kilonova.bulk.files import files, state_key
 from kilonova.bulk.parts import BulkSettings, done
 from kilonova.errors import KilonovaError
@@ -69,7 +69,7 @@ async def here(
             for file in batch:
                 yield file
 
-    async with Embedder(settings) as embedder:
+    async with BulkEmbedder(settings) as embedder:
         await embedder.run(found(), note)
     return progress
 
@@ -78,7 +78,7 @@ class _Worker:
     """An actor of the cluster: a model of its own, which stays loaded."""
 
     def __init__(self, settings: BulkSettings) -> None:
-        self._embedder, self._open = Embedder(settings), False
+        self._embedder, self._open = BulkEmbedder(settings), False
 
     async def run(self, batch: list[File]) -> list[Outcome]:
         if not self._open:

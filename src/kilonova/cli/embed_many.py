@@ -25,7 +25,7 @@ __all__ = ["embed_many"]
 _SHOWN = 20  # failures that are listed without --json
 
 
-class Engine(StrEnum):
+class Runner(StrEnum):
     """Where it runs."""
 
     LOCAL = "local"
@@ -35,7 +35,7 @@ class Engine(StrEnum):
 def embed_many(
     source: Annotated[str, typer.Argument(help="Everything under this prefix.", metavar="s3://BUCKET/PREFIX")],
     output: Annotated[str, typer.Option(help="Where the Parquet files go: s3://bucket/prefix.")],
-    engine: Annotated[Engine, typer.Option(help="This machine, or a Ray cluster.")] = Engine.LOCAL,
+    engine: Annotated[Runner, typer.Option(help="This machine, or a Ray cluster.")] = Runner.LOCAL,
     purpose: options.Purpose = Purpose.GENERIC_INDEX,
     dimension: options.Dimension = options.DIMENSION,
     seconds: Annotated[int, typer.Option(help="Length of segments of sound and film.", min=1, max=30)] = 5,
@@ -83,7 +83,7 @@ def embed_many(
 
         progress = Progress()
         try:
-            if engine is Engine.RAY:
+            if engine is Runner.RAY:
                 on_ray(source, settings, show, ray_address, ray_cores, progress)
             else:
                 asyncio.run(here(source, settings, show, progress))

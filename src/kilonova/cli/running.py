@@ -99,13 +99,13 @@ def run(options: Options) -> None:
 
     from kilonova.jobs.service import JobSettings
     from kilonova.server import logs
-    from kilonova.server.app import Settings, create_app
+    from kilonova.server.app import ServerSettings, create_app
     from kilonova.server.http2 import NegotiatingProtocol
 
     logs.configure(options.log_level)
     os.umask(0o077)  # what is written from here on is the user's alone
     app = create_app(
-        Settings(
+        ServerSettings(
             options.models,
             callers,
             JobSettings(_home.private(options.data or _home.data()), options.database, at_once=options.jobs),

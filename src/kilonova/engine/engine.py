@@ -17,7 +17,7 @@ from kilonova.engine import metrics
 from kilonova.engine.cache import VectorCache
 from kilonova.engine.gpus import assign_gpus
 from kilonova.engine.matryoshka import cut
-from kilonova.engine.queue import BatchQueue, Job
+from kilonova.engine.queue import BatchQueue, QueuedInput
 from kilonova.engine.supervisor import State, Supervisor
 from kilonova.errors import InvalidInput, KilonovaError, ModelFailed, NoAudioTrack, NotReady, Unavailable
 from kilonova.media import limits
@@ -267,7 +267,7 @@ class Engine:
         return await self._decode(part) if isinstance(part, Encoded) else part
 
     async def _submit(self, content: Input, purpose: Purpose) -> Embedded:
-        job = Job(content, purpose, asyncio.get_running_loop().create_future())
+        job = QueuedInput(content, purpose, asyncio.get_running_loop().create_future())
         self._queue.put(job)
         try:
             return await job.answer

@@ -14,7 +14,7 @@ from kilonova.media.content import Input, Modality
 from kilonova.models.base import Embedded
 from kilonova.models.card import Purpose
 
-__all__ = ["MAX_MEMORY", "BatchQueue", "Job"]
+__all__ = ["MAX_MEMORY", "BatchQueue", "QueuedInput"]
 
 #: Bytes of decoded contents that may wait; one content alone is always let in.
 MAX_MEMORY = 512 << 20
@@ -30,7 +30,7 @@ _MAX_SIZE = {
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedInput:
     """One content that waits for its vector; a cancelled ``answer`` means that its caller left."""
 
     content: Input
@@ -63,7 +63,7 @@ class BatchQueue:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._waiting: dict[Modality, deque[Job]] = {modality: deque() for modality in Modality}
+        self._waiting: dict[Modality, deque[QueuedInput]] = {modality: deque() for modality in Modality}
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class BatchQueue:
         """Contents of that modality that wait."""
         return len(self._waiting[modality])
 
-    def put(self, job: Job) -> None:
+    def put(self, job: QueuedInput) -> None:
         """Add a content.
 
         Raises:
@@ -87,14 +87,14 @@ class BatchQueue:
         self._waiting[job.content.modality].append(job)
         self._filled.set()
 
-    def put_back(self, jobs: Sequence[Job]) -> None:
+    def put_back(self, jobs: Sequence[QueuedInput]) -> None:
         """Add contents again, before all others, whose model process died."""
         for job in reversed(jobs):
             if not job.answer.done():
                 self._waiting[job.content.modality].appendleft(job)
         self._filled.set()
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: QueuedInput) -> None:
         """Take out a content whose caller left; nothing happens when it is in a batch already."""
         jobs = self._waiting[job.content.modality]
         if job in jobs:
@@ -106,12 +106,12 @@ class BatchQueue:
             self._filled.clear()
             await self._filled.wait()
 
-    async def batch(self) -> list[Job]:
+    async def batch(self) -> list[QueuedInput]:
         """Wait for contents and take the next batch, see ``take``."""
         await self.filled()
         return self.take()
 
-    def take(self) -> list[Job]:
+    def take(self) -> list[QueuedInput]:
         """Take the next batch, of the modality that waited longest; empty when nothing waits.
 
         Of that modality the oldest content is always taken; the others are those nearest to it in size, so

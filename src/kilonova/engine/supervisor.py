@@ -12,7 +12,7 @@ from kilonova._process.parent import Child, ChildDied, ChildTimeout
 from kilonova._process.pipe import HandlerFailed
 from kilonova.engine import metrics
 from kilonova.engine.process import worker_process
-from kilonova.engine.queue import BatchQueue, Job
+from kilonova.engine.queue import BatchQueue, QueuedInput
 from kilonova.engine.worker import Outcome
 from kilonova.errors import KilonovaError, ModelFailed, ModelTimeout, Unavailable
 from kilonova.models.card import ModelCard
@@ -169,7 +169,7 @@ class Supervisor:
         if not child.alive:
             raise child.died()
 
-    async def _answer(self, child: Child, batch: list[Job]) -> None:
+    async def _answer(self, child: Child, batch: list[QueuedInput]) -> None:
         """Answer one batch; what is left without an answer is put back or failed."""
         begin = perf_counter()
         modality = str(batch[0].content.modality)
@@ -203,7 +203,7 @@ class Supervisor:
         for job, outcome in zip(batch, outcomes, strict=True):
             job.settle(outcome)
 
-    def _try_again(self, batch: list[Job], death: ChildDied) -> None:
+    def _try_again(self, batch: list[QueuedInput], death: ChildDied) -> None:
         """Put the contents of a process that died back, each once: it may have been killed from outside."""
         for job in batch:
             job.deaths += 1
@@ -220,6 +220,6 @@ class Supervisor:
             self._child = None
 
 
-def _refuse(jobs: list[Job], error: KilonovaError) -> None:
+def _refuse(jobs: list[QueuedInput], error: KilonovaError) -> None:
     for job in jobs:
         job.settle(error)

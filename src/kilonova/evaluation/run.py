@@ -20,7 +20,7 @@ from kilonova.models.card import Purpose
 if TYPE_CHECKING:
     from kilonova.engine.engine import Embedding, Engine
 
-__all__ = ["Report", "Row", "evaluate", "read_pairs"]
+__all__ = ["Report", "ScoreRow", "evaluate", "read_pairs"]
 
 Source = Text | Encoded | Image
 Pair = tuple[str, str]
@@ -35,7 +35,7 @@ _PURPOSES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """How well one modality finds another with vectors of one length."""
 
     query: Modality
@@ -48,7 +48,7 @@ class Row:
 class Report:
     """All rows, and the inputs that could not be embedded with the reason; their pairs are left out."""
 
-    rows: list[Row]
+    rows: list[ScoreRow]
     failed: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _rows(
     dimensions: Sequence[int],
     detail: Detail,
     distractors: Sequence[tuple[str, Modality]],
-) -> list[Row]:
+) -> list[ScoreRow]:
     rows = []
     for (query, target), relevance in sorted(wanted.items()):
         purpose = _purpose(target, detail)
@@ -189,7 +189,7 @@ def _rows(
         index = np.stack([vectors[Purpose.GENERIC_INDEX, cell] for cell in gallery])
         for dimension in dimensions:
             scores = score(_cut_rows(questions, dimension), _cut_rows(index, dimension), list(asked.values()), itself)
-            rows.append(Row(query, target, dimension, scores))
+            rows.append(ScoreRow(query, target, dimension, scores))
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kilonova.media.flow import Flow, part_lines
+from kilonova.media.flow import TextFlow, part_lines
 from kilonova.media.package import BROKEN, OfficePage, Package, Spent, attribute, local
 
 __all__ = ["docx_pages"]
@@ -38,7 +38,7 @@ class _Reader:
         self._head: list[str] = []
         self._foot: list[str] = []
         self._finished: list[str] = []
-        self._flow = Flow(package, part, self._break, self._note)
+        self._flow = TextFlow(package, part, self._break, self._note)
         self._kind = "page"
 
     def pages(self) -> Iterator[OfficePage]:
@@ -77,7 +77,7 @@ class _Reader:
 
     def _read_notes(self, kind: str) -> None:
         for part in self._package.of_kind(self._part, f"{kind}s"):
-            flow = Flow(self._package, part)
+            flow = TextFlow(self._package, part)
             try:
                 for event, element in self._package.events(part):
                     flow.feed(event, element)

@@ -13,7 +13,7 @@ from typing import Any
 
 from kilonova.media.package import BROKEN, Package, attribute, local
 
-__all__ = ["Flow", "chart_words", "part_lines"]
+__all__ = ["TextFlow", "chart_words", "part_lines"]
 
 # Properties, which have no words but elements of the names of words' (tab stops); deletions; codes of fields; the
 # readings of ruby.
@@ -34,7 +34,7 @@ class _Paragraph:
     after: list[str] = field(default_factory=list)  # boxes and charts that hang on it
 
 
-class Flow:
+class TextFlow:
     """Reads the events of a part.
 
     Args:
@@ -186,7 +186,7 @@ class Flow:
 
 def part_lines(package: Package, part: str) -> list[str]:
     """The lines of a part of its own, a header or a diagram, without empty ones; none where it is damaged."""
-    flow = Flow(package, part)
+    flow = TextFlow(package, part)
     try:
         for event, element in package.events(part):
             flow.feed(event, element)

@@ -17,7 +17,7 @@ from lxml import etree
 
 from kilonova.errors import InvalidInput
 
-__all__ = ["BROKEN", "Budget", "OfficePage", "Package", "Spent", "attribute", "local"]
+__all__ = ["BROKEN", "OfficePage", "Package", "ReadBudget", "Spent", "attribute", "local"]
 
 #: What a part that is not there or is damaged raises.
 BROKEN = (
@@ -50,7 +50,7 @@ class OfficePage:
     fault: str = ""
 
 
-class Budget:
+class ReadBudget:
     """How much of a file is read: small files can stand for endless ones."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Package:
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
-        self.budget = Budget()
+        self.budget = ReadBudget()
         file.seek(0)
         if file.read(len(_OLE)) == _OLE:
             raise InvalidInput(

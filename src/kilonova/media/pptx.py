@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kilonova.media.flow import Flow, part_lines
+from kilonova.media.flow import TextFlow, part_lines
 from kilonova.media.package import BROKEN, OfficePage, Package, Spent, local
 
 __all__ = ["pptx_pages"]
@@ -22,7 +22,7 @@ def pptx_pages(package: Package, part: str) -> Iterator[OfficePage]:
     ids = [_relation(element) for _, element in package.events(part, ("end",)) if local(element) == "sldId"]
     for number, one in enumerate(ids, 1):
         _, slide = related.get(one, ("", ""))
-        flow = Flow(package, slide)
+        flow = TextFlow(package, slide)
         try:
             yield OfficePage("\n".join(_slide(package, slide, flow)))
         except Spent:
@@ -39,7 +39,7 @@ def _relation(element: Any) -> str:
     return next((str(value) for key, value in element.attrib.items() if key.endswith("}id")), "")
 
 
-def _slide(package: Package, part: str, flow: Flow) -> list[str]:
+def _slide(package: Package, part: str, flow: TextFlow) -> list[str]:
     for event, element in package.events(part):
         flow.feed(event, element)
     lines = [line for line in flow.lines if line.strip()]

@@ -20,7 +20,7 @@ import urllib3
 from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, NotFound, Unavailable
 from kilonova.models import registry
 
-__all__ = ["Listing", "fetch", "fetch_listing"]
+__all__ = ["RepositoryListing", "fetch", "fetch_listing"]
 
 # What loading needs: configurations, tokenizers, templates, weights that cannot run programs, and who made it.
 _ABOUT = (".json", ".jinja", ".model", ".txt", ".md")
@@ -33,7 +33,7 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
-class Listing:
+class RepositoryListing:
     """What the hub says of a model.
 
     Attributes:
@@ -56,7 +56,7 @@ class Listing:
         return sum(size for size, _ in self.files.values())
 
 
-def fetch_listing(name: str, revision: str = "main", onnx: str | None = None) -> Listing:
+def fetch_listing(name: str, revision: str = "main", onnx: str | None = None) -> RepositoryListing:
     """Ask the hub for a model.
 
     Args:
@@ -83,10 +83,10 @@ def fetch_listing(name: str, revision: str = "main", onnx: str | None = None) ->
             f"{repository} has no weights in safetensors.", "Pickles are not downloaded: they can run any program."
         )
     licence = (found.get("cardData") or {}).get("license") or "not said"
-    return Listing(registry.pulled_name(repository) + _form(onnx), repository, found["sha"], licence, files)
+    return RepositoryListing(registry.pulled_name(repository) + _form(onnx), repository, found["sha"], licence, files)
 
 
-def fetch(listing: Listing, to: Path, progress: Callable[[int], object]) -> None:
+def fetch(listing: RepositoryListing, to: Path, progress: Callable[[int], object]) -> None:
     """Download what is not there yet, check all of it, and put it in place.
 
     Args:
@@ -143,7 +143,7 @@ def _facts(entry: dict[str, Any]) -> tuple[int, str]:
     return (int(large["size"]), str(large["sha256"])) if large else (int(entry["size"]), str(entry["blobId"]))
 
 
-def _download(listing: Listing, name: str, path: Path, size: int, progress: Callable[[int], object]) -> None:
+def _download(listing: RepositoryListing, name: str, path: Path, size: int, progress: Callable[[int], object]) -> None:
     """Go on at the end of what is there; an attempt that brings something does not count as failed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     attempts = 0

@@ -32,11 +32,11 @@ from kilonova.stores import registry
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.wire import bedrock, openai
 
-__all__ = ["Settings", "create_app"]
+__all__ = ["ServerSettings", "create_app"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """What a server is started with.
 
     Attributes:
@@ -70,7 +70,7 @@ class Settings:
     others: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
-def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
+def create_app(settings: ServerSettings, worker: Child | None = None) -> Starlette:
     """The ASGI application; its lifespan starts and stops the engines.
 
     Args:
@@ -143,7 +143,7 @@ def create_app(settings: Settings, worker: Child | None = None) -> Starlette:
         Route("/openapi.json", openapi.page),
         Route("/livez", health.livez),
         Route("/readyz", health.Readiness(engines, settings.others).page),
-        Route("/metrics", metrics.Page(jobs).__call__),
+        Route("/metrics", metrics.MetricsPage(jobs).__call__),
     ]
 
     @asynccontextmanager

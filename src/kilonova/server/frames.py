@@ -9,7 +9,7 @@ from __future__ import annotations
 from kilonova.server import limits
 from kilonova.server.bucket import Bucket
 
-__all__ = ["Frames", "TooMany"]
+__all__ = ["Http2Frames", "TooMany"]
 
 _PREFACE = 24
 _HEAD = 9
@@ -23,7 +23,7 @@ class TooMany(Exception):
     """The connection sends more frames without any use than it may."""
 
 
-class Frames:
+class Http2Frames:
     """What a connection has sent so far, frame by frame."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ import h2.exceptions
 import h2.settings
 
 from kilonova.server import limits
-from kilonova.server.frames import Frames, TooMany
+from kilonova.server.frames import Http2Frames, TooMany
 from kilonova.server.http1 import BoundedProtocol, Flow
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class _Connection:
     def __init__(self, protocol: NegotiatingProtocol) -> None:
         self.protocol = protocol
         self.streams: dict[int, _Stream] = {}
-        self.frames = Frames()
+        self.frames = Http2Frames()
         self._pending = bytearray()
         self._scheduled = self._ended = self._stopping = False
 

@@ -13,7 +13,7 @@ from kilonova.engine.metrics import REGISTRY
 from kilonova.jobs.service import Jobs
 from kilonova.server.bucket import Bucket
 
-__all__ = ["ERRORS", "REQUESTS", "SECONDS", "Page"]
+__all__ = ["ERRORS", "REQUESTS", "SECONDS", "MetricsPage"]
 
 _FRESH = (20, 5.0)  # pages that are made anew: at once, and each second
 
@@ -30,7 +30,7 @@ SECONDS = Histogram(
 )
 
 
-class Page:
+class MetricsPage:
     """The endpoint ``GET /metrics`` in Prometheus' text form. Who asks too often gets it as it was.
 
     Args:

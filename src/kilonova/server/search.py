@@ -145,7 +145,7 @@ class Search:
     async def _content(self, field: str, data: bytes, media: wire.Media | None, name: str = "") -> Content | Encoded:
         if field != "document":
             return Encoded(wire.FILES[field], data)
-        number = media.page if isinstance(media, wire.Page) else 1
+        number = media.page if isinstance(media, wire.DocumentPage) else 1
         if self._readers is None:
             from kilonova.segments.read import Readers  # servers start sooner without what reads media
 

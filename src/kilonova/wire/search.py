@@ -30,11 +30,11 @@ __all__ = [
     "CountAnswer",
     "CountRequest",
     "CreateRequest",
+    "DocumentPage",
     "HitAnswer",
     "IdsRequest",
     "MatchesAnswer",
     "Media",
-    "Page",
     "PointAnswer",
     "PointsAnswer",
     "QueryRequest",
@@ -173,7 +173,7 @@ class Media(Source):
     weight: _Weight = 1.0
 
 
-class Page(Media):
+class DocumentPage(Media):
     """A page of a PDF file, from 1."""
 
     page: Annotated[int, Field(ge=1)] = 1
@@ -188,7 +188,7 @@ class SearchRequest(_Loose):
     image: Annotated[list[Media], _Contents, _Several] = []
     audio: Annotated[list[Media], _Contents, _Several] = []
     video: Annotated[list[Media], _Contents, _Several] = []
-    document: Annotated[list[Page], _Contents, _Several] = []
+    document: Annotated[list[DocumentPage], _Contents, _Several] = []
     vector: _Vector | None = None
     kinds: Annotated[
         list[Literal["text", "document", "image", "audio", "video"]],

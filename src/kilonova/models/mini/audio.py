@@ -11,7 +11,7 @@ import numpy as np
 from kilonova.models.mini.mel import FRAMES_PER_SECOND, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import open_session
 
-__all__ = ["AudioTower", "Features", "Heard", "hear"]
+__all__ = ["AudioFeatures", "AudioTower", "Heard", "hear"]
 
 _WINDOW = 10 * FRAMES_PER_SECOND
 _LEAST = FRAMES_PER_SECOND  # a last window shorter than a second is read together with the one before it
@@ -34,7 +34,7 @@ def hear(samples: np.ndarray) -> Heard:
 
 
 @dataclass(frozen=True)
-class Features:
+class AudioFeatures:
     """What the tower says of n sounds, float32.
 
     Attributes:
@@ -55,13 +55,13 @@ class AudioTower:
     def __init__(self, weights: Path) -> None:
         self._session = open_session(weights / "audio.onnx")
 
-    def __call__(self, sounds: Sequence[Heard]) -> Features:
+    def __call__(self, sounds: Sequence[Heard]) -> AudioFeatures:
         """The features of sounds, those of spectrograms averaged over windows by their length."""
         parts = []
         for sound in sounds:
             pooled, texture, classes = self._one(sound.mel)
             parts.append((pooled, np.concatenate([texture, sound.semitones]), classes))
-        return Features(*(np.stack(part) for part in zip(*parts, strict=True)))
+        return AudioFeatures(*(np.stack(part) for part in zip(*parts, strict=True)))
 
     def _one(self, mel: np.ndarray) -> list[np.ndarray]:
         total = mel.shape[1]

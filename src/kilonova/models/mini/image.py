@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from kilonova.models.mini.session import open_session
 
-__all__ = ["Features", "ImageTower", "Squares", "squares"]
+__all__ = ["ImageFeatures", "ImageTower", "Squares", "squares"]
 
 _LARGE, _SMALL = 260, 168  # the sides that the towers read (training/image_towers.py)
 _BATCH = 16
@@ -20,7 +20,7 @@ Squares = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Features:
+class ImageFeatures:
     """What the tower says of n images, float32.
 
     Attributes:
@@ -49,11 +49,11 @@ class ImageTower:
     def __init__(self, weights: Path) -> None:
         self._session = open_session(weights / "image.onnx")
 
-    def __call__(self, images: Sequence[Squares]) -> Features:
+    def __call__(self, images: Sequence[Squares]) -> ImageFeatures:
         """The features of images made by ``squares``."""
         parts = []
         for first in range(0, len(images), _BATCH):
             large, small = zip(*images[first : first + _BATCH], strict=True)
             inputs = {"large": np.stack(large), "small": np.stack(small)}
             parts.append(self._session.run(["pooled", "tokens", "classes"], inputs))
-        return Features(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return ImageFeatures(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -37,7 +37,7 @@ _DISTANCES = {
 _SCANNED = 400 << 20  # bytes of float32 up to which comparing with all takes few milliseconds
 _OVERSAMPLED = 5.0  # times as many candidates as are wanted are compared again at full precision
 _LOOK = 96  # candidates that a search of the graph keeps
-_TERMS = data.Terms(
+_TERMS = data.QdrantTerms(
     both=edge.Filter,
     equal=lambda field, value: edge.FieldCondition(key=field, match=edge.MatchValue(value)),
     between=lambda field, bounds: edge.FieldCondition(key=field, range=edge.RangeFloat(**bounds)),

@@ -32,7 +32,7 @@ from kilonova.stores.filters.tree import Filter
 from kilonova.stores.folders import FolderStore
 from kilonova.vectors import unit
 
-__all__ = ["Faiss", "Kind", "open_store"]
+__all__ = ["Faiss", "FaissIndex", "open_store"]
 
 _log = logging.getLogger("kilonova.stores")
 
@@ -51,7 +51,7 @@ _PROBED = 16  # lists of IVF that a query looks into
 _LEAST_PER_LIST = 39  # FAISS wants that many vectors to train one centre
 
 
-class Kind(StrEnum):
+class FaissIndex(StrEnum):
     """FAISS's indexes: compare everything, look into the nearest lists, or walk a graph."""
 
     FLAT = "flat"
@@ -121,7 +121,7 @@ class Faiss(FolderStore[_Open]):
         kind: of the indexes that ``optimize`` makes.
     """
 
-    def __init__(self, folder: Path, kind: Kind = Kind.HNSW) -> None:
+    def __init__(self, folder: Path, kind: FaissIndex = FaissIndex.HNSW) -> None:
         super().__init__(folder)
         self._kind = kind
 
@@ -233,18 +233,18 @@ class Faiss(FolderStore[_Open]):
 def open_store(where: str) -> Faiss:
     """The store in a folder, see ``stores.registry``; ``?index=`` names a kind."""
     folder, _, kind = where.partition("?index=")
-    if kind and kind not in list(Kind):
-        raise InvalidInput(f"{kind!r} is no index of FAISS here.", f"There are: {', '.join(Kind)}.")
-    return Faiss(Path(folder).expanduser(), Kind(kind or Kind.HNSW))
+    if kind and kind not in list(FaissIndex):
+        raise InvalidInput(f"{kind!r} is no index of FAISS here.", f"There are: {', '.join(FaissIndex)}.")
+    return Faiss(Path(folder).expanduser(), FaissIndex(kind or FaissIndex.HNSW))
 
 
-def _build(found: _Open, kind: Kind, vectors: np.ndarray) -> Any:
+def _build(found: _Open, kind: FaissIndex, vectors: np.ndarray) -> Any:
     lists = min(4 * int(len(vectors) ** 0.5), len(vectors) // _LEAST_PER_LIST)  # FAISS's guidelines
-    if kind is Kind.HNSW:
+    if kind is FaissIndex.HNSW:
         metric = faiss.METRIC_L2 if found.collection.metric is Metric.EUCLID else faiss.METRIC_INNER_PRODUCT
         index = faiss.IndexHNSWFlat(found.collection.dimension, _NEIGHBOURS, metric)
         index.hnsw.efConstruction = _EF_BUILD
-    elif kind is Kind.IVF and lists > 1:
+    elif kind is FaissIndex.IVF and lists > 1:
         flat = found.flat()
         index = faiss.IndexIVFFlat(flat, found.collection.dimension, lists, flat.metric_type)
         index.train(vectors)

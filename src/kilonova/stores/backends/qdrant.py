@@ -40,7 +40,7 @@ def _when(field: str, bounds: dict[str, str]) -> models.FieldCondition:
     return models.FieldCondition(key=field, range=models.DatetimeRange.model_validate(bounds))
 
 
-_TERMS = data.Terms(
+_TERMS = data.QdrantTerms(
     both=models.Filter,
     equal=lambda field, value: models.FieldCondition(key=field, match=models.MatchValue(value=value)),
     between=_between,

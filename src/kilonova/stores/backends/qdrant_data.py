@@ -18,7 +18,7 @@ from kilonova.errors import InvalidInput
 from kilonova.stores.base import Match, Point
 from kilonova.stores.filters.tree import And, Compare, Exists, Filter, In, Not, Or, moment
 
-__all__ = ["INDEXED", "Terms", "match", "own", "payload_of", "translate", "uuid_of"]
+__all__ = ["INDEXED", "QdrantTerms", "match", "own", "payload_of", "translate", "uuid_of"]
 
 #: The field that nearly every search filters by.
 INDEXED = "kind"
@@ -57,7 +57,7 @@ def match(payload: Mapping[str, Any] | None, score: float, far: bool) -> Match:
 
 
 @dataclass(frozen=True)
-class Terms:
+class QdrantTerms:
     """How a client of Qdrant says things.
 
     Attributes:
@@ -75,12 +75,12 @@ class Terms:
     empty: Callable[[str], Any]
 
 
-def translate(where: Filter | None, terms: Terms) -> Any:
+def translate(where: Filter | None, terms: QdrantTerms) -> Any:
     """A filter in Qdrant's terms, None for None."""
     return terms.both(must=[_condition(where, terms)]) if where is not None else None
 
 
-def _condition(where: Filter, terms: Terms) -> Any:
+def _condition(where: Filter, terms: QdrantTerms) -> Any:
     match where:
         case And(parts):
             return terms.both(must=[_condition(part, terms) for part in parts])
