@@ -45,7 +45,7 @@ class InvalidInput(KilonovaError):
 
 
 class NoAudioTrack(InvalidInput):
-    """The sound of a video is asked for, which has none."""
+    """The audio of a video is asked for, which has none."""
 
 
 class AlreadyExists(InvalidInput):

@@ -212,7 +212,7 @@ def test_the_sound_of_a_silent_video_is_refused_and_its_frames_are_not() -> None
     async def work(engine: Engine) -> None:
         data = samples.video("mp4", with_sound=False)
         with pytest.raises(NoAudioTrack, match="no audio track"):
-            await engine.embed(Encoded(Modality.VIDEO, data, part=VideoPart.SOUND), INDEX, 256)
+            await engine.embed(Encoded(Modality.VIDEO, data, part=VideoPart.AUDIO), INDEX, 256)
         for part in (VideoPart.FRAMES, VideoPart.BOTH, VideoPart.ANY):
             assert (await engine.embed(Encoded(Modality.VIDEO, data, part=part), INDEX, 256)).vector.shape == (256,)
 

@@ -138,7 +138,7 @@ def test_sound_alone_in_the_container_of_a_film(form: str, codec: str) -> None:
     for found in (decoded(Modality.AUDIO, data), decoded(Modality.VIDEO, data, VideoPart.ANY)):
         assert isinstance(found, Audio)
         assert found.seconds == pytest.approx(2.0, abs=0.1)
-    with pytest.raises(NoVideo, match="For sound alone use audio"):
+    with pytest.raises(NoVideo, match="For audio alone use audio"):
         decoded(Modality.VIDEO, data)
     assert Segmenter(io.BytesIO(data), Modality.AUDIO, 5.0, 1.0, 32_000).segment(0) is not None
     with pytest.raises(NoVideo):
@@ -194,7 +194,7 @@ def test_what_opens_other_files_is_no_medium(tmp_path: Path, name: str, before: 
     other = tmp_path / "other.mp4"
     other.write_bytes(samples.video("mp4"))
     data = before + PLAYLISTS[name].replace(b"{}", str(other).encode())
-    with pytest.raises(InvalidInput, match=r"cannot be opened|no audio stream|cannot be decoded|holds no sound"):
+    with pytest.raises(InvalidInput, match=r"cannot be opened|no audio stream|cannot be decoded|holds no audio"):
         audio.decode(data, 32_000)
     with pytest.raises(InvalidInput):
         Segmenter(io.BytesIO(data), Modality.VIDEO, 5.0, 1.0, 32_000)

@@ -71,7 +71,7 @@ def test_a_film_that_says_it_is_longer(form: str, real: int, claimed: float) -> 
     found = video.decode(data, VideoPart.BOTH, 1.0, RATE)
     assert isinstance(found, Video)
     assert len(found.frames) == real
-    heard = video.decode(data, VideoPart.SOUND, 1.0, RATE)
+    heard = video.decode(data, VideoPart.AUDIO, 1.0, RATE)
     assert isinstance(heard, Audio)
     assert heard.seconds == pytest.approx(real, abs=0.1)
     assert ends(data, Modality.VIDEO)[-1] == pytest.approx(real, abs=0.15)

@@ -76,7 +76,7 @@ def test_how_many_frames(seconds: float, frames: int) -> None:
 def test_parts() -> None:
     data = samples.video("mp4")
     assert decode(data, VideoPart.FRAMES).audio is None
-    found = video.decode(data, VideoPart.SOUND, 1.0, RATE)
+    found = video.decode(data, VideoPart.AUDIO, 1.0, RATE)
     assert isinstance(found, Audio)
     assert abs(found.seconds - 2.0) < 0.1
 
@@ -84,7 +84,7 @@ def test_parts() -> None:
 def test_a_silent_film() -> None:
     data = samples.video("mp4", with_sound=False)
     assert decode(data).audio is None
-    assert video.decode(data, VideoPart.SOUND, 1.0, RATE) is None
+    assert video.decode(data, VideoPart.AUDIO, 1.0, RATE) is None
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

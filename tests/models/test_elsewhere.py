@@ -83,7 +83,7 @@ def test_through_an_engine(bedrock: str) -> None:
             for modality, data in FILES.items():
                 found = await engine.embed(Encoded(modality, data, detail=Detail.STANDARD), Purpose.GENERIC_INDEX, 256)
                 assert found.vector.shape == (256,)
-            silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_sound=False), part=VideoPart.SOUND)
+            silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_sound=False), part=VideoPart.AUDIO)
             with pytest.raises(NoAudioTrack, match="no audio track"):
                 await engine.embed(silent, Purpose.GENERIC_INDEX, 256)
             broken = [Encoded(Modality.IMAGE, b"\x89PNG nothing", "png"), Text("fine")]

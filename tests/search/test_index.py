@@ -238,7 +238,7 @@ def test_a_collection_keeps_its_model_and_has_one_owner(tmp_path: Path, folder: 
     index(tmp_path, str(folder / "说明.txt"))
     done = kilonova(tmp_path, "index", str(folder), "--dimension", "1024")
     assert done.returncode == 1
-    assert "holds vectors of 256 numbers by fake" in done.stderr
+    assert "holds vectors of 256 dimensions by fake" in done.stderr
     assert "kilonova index FOLDER --collection files-2 --dimension 1024" in done.stderr
     store = QdrantEdge(tmp_path / "data" / "collections")
     assert store.count("files") > 0  # from now on this process owns it

@@ -74,8 +74,8 @@ class Row:
     @property
     def id(self) -> str:
         """The same for the same segment of the same state of a file, whoever embeds it."""
-        told = f"{self.file.uri}\n{self.file.info.etag}\n{self.kind}\n{self.segment}"
-        return hashlib.sha256(told.encode()).hexdigest()[:32]
+        noted = f"{self.file.uri}\n{self.file.info.etag}\n{self.kind}\n{self.segment}"
+        return hashlib.sha256(noted.encode()).hexdigest()[:32]
 
 
 def write(client: Any, settings: BulkSettings, rows: Sequence[Row]) -> str:
@@ -116,9 +116,9 @@ def done(client: Any, settings: BulkSettings) -> set[bytes]:
         try:
             with ObjectFile(client, uri, info) as file:
                 part = pq.ParquetFile(file)
-                told = (part.schema_arrow.metadata or {}).get(_META, b"")
-                if told != settings.described():
-                    other = told.decode(errors="replace") or "none are told"
+                noted = (part.schema_arrow.metadata or {}).get(_META, b"")
+                if noted != settings.described():
+                    other = noted.decode(errors="replace") or "none are recorded"
                     raise InvalidInput(
                         f"{settings.output} holds vectors made with other settings: {other}.",
                         "Choose another --output, or the same settings.",

@@ -116,7 +116,7 @@ def _write(path: Path, results: list[Embedding]) -> None:
             np.save(file, vectors)
     except OSError as error:
         raise KilonovaError(f"{path} cannot be written: {error.strerror}.") from error
-    print(f"Wrote {vectors.shape[0]} x {vectors.shape[1]} numbers to {path}.", file=sys.stderr)
+    print(f"Wrote {vectors.shape[0]} x {vectors.shape[1]} dimensions to {path}.", file=sys.stderr)
 
 
 def _compare(done: list[tuple[str, Embedding]]) -> None:

@@ -38,7 +38,7 @@ def embed_many(
     engine: Annotated[Runner, typer.Option(help="This machine, or a Ray cluster.")] = Runner.LOCAL,
     purpose: options.Purpose = Purpose.GENERIC_INDEX,
     dimension: options.Dimension = options.DIMENSION,
-    seconds: Annotated[int, typer.Option(help="Length of segments of sound and film.", min=1, max=30)] = 5,
+    seconds: Annotated[int, typer.Option(help="Length of segments of audio and video.", min=1, max=30)] = 5,
     characters: Annotated[int, typer.Option(help="Longest segment of a text.", min=800, max=50_000)] = 8_000,
     model: options.Model = options.MODEL,
     ray_address: Annotated[str | None, typer.Option(help="The cluster's; RAY_ADDRESS, or else this machine.")] = None,
@@ -52,7 +52,7 @@ def embed_many(
 
     **Examples**
 
-        kilonova embed-many s3://films/ --output s3://vectors/films
+        kilonova embed-many s3://videos/ --output s3://vectors/videos
 
         kilonova embed-many s3://archive/2026/ --output s3://vectors/2026 --dimension 384 --seconds 10
 
@@ -61,7 +61,7 @@ def embed_many(
     from kilonova.models import registry
 
     check_dimension(dimension)
-    registry.card(model)  # a wrong name is told at once
+    registry.card(model)  # a wrong name is refused at once
     try:
         import pyarrow  # noqa: F401
     except ImportError:

@@ -30,7 +30,7 @@ def index(
     dimension: Annotated[
         int | None, typer.Option(help="Of a new collection: 256, 384, 1024 or 3072; 1024 if not given.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Length of a segment of sound or film.", min=1, max=30)] = 5.0,
+    seconds: Annotated[float, typer.Option(help="Length of a segment of audio or video.", min=1, max=30)] = 5.0,
     characters: Annotated[int, typer.Option(help="Length of a segment of text.", min=100, max=50_000)] = 800,
     facts: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE for every file, to filter by; may be repeated.")
@@ -46,7 +46,7 @@ def index(
     store: options.Store = "",
     as_json: Annotated[bool, options.json("The result as JSON.")] = False,
 ) -> None:
-    """Index folders of texts, pages, images, sounds and films, so that `kilonova search` finds them.
+    """Index folders of texts, pages, images, audio and video, so that `kilonova search` finds them.
 
     Only what changed is embedded: run it again whenever you like. What is gone from a folder is removed; a folder that
     cannot be read, is empty all of a sudden or is not there keeps what is known of it. A JSON file beside a file
@@ -56,7 +56,7 @@ def index(
 
         kilonova index ~/Pictures
 
-        kilonova index ~/Films ~/Music --collection media --set owner=me
+        kilonova index ~/Videos ~/Music --collection media --set owner=me
 
         kilonova index s3://bucket/reports/ --collection reports
 

@@ -64,7 +64,7 @@ def models(
             ("embeds", _embeds(card)),
             ("languages", card.languages),
             ("dimensions", "; ".join(f"{one} {card.dimension_note(one)}" for one in DIMENSIONS)),
-            ("native", f"{card.native_dimension} numbers, {card.max_tokens:,} tokens"),
+            ("native", f"{card.native_dimension} dimensions, {card.max_tokens:,} tokens"),
             ("quality", card.quality),
             ("memory", card.memory),
             ("speed", _speed(fast.get(card.id, {}))),

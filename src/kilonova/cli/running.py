@@ -79,7 +79,7 @@ def run(options: Options) -> None:
         KilonovaError: it cannot be served so.
         typer.BadParameter: options do not fit together.
     """
-    cards = [registry.card(model) for model in options.models]  # a wrong name is told at once
+    cards = [registry.card(model) for model in options.models]  # a wrong name is refused at once
     for model in options.models:
         registry.require(model)
     if len({card.id for card in cards}) < len(cards):

@@ -21,8 +21,8 @@ __all__ = ["search"]
 def search(
     text: Annotated[list[str] | None, typer.Argument(help="What is looked for, in words of any language.")] = None,
     image: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this image.")] = None,
-    audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this sound, at most 30 s.")] = None,
-    video: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this film, at most 30 s.")] = None,
+    audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this audio, at most 30 s.")] = None,
+    video: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this video, at most 30 s.")] = None,
     document: Annotated[
         list[str] | None, typer.Option(metavar="FILE[#PAGE]", help="Like this page of a PDF, the first by default.")
     ] = None,
@@ -50,7 +50,7 @@ def search(
     store: options.Store = "",
     as_json: Annotated[bool, options.json("The hits as JSON, with ids and all that is known.")] = False,
 ) -> None:
-    """Search what `kilonova index` has indexed, by words, images, sounds, films, pages, or several at once.
+    """Search what `kilonova index` has indexed, by words, images, audio, video, pages, or several at once.
 
     **Examples**
 

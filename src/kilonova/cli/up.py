@@ -32,13 +32,13 @@ def up(
 
         kilonova up
 
-        kilonova up --port 8000 --bucket films --bucket vectors
+        kilonova up --port 8000 --bucket videos --bucket vectors
 
     and in another terminal
 
         eval "$(kilonova env --port 8000)"
 
-        aws s3 cp film.mp4 s3://media/
+        aws s3 cp video.mp4 s3://media/
     """
     from kilonova.storage.local import LocalS3, check_buckets
 

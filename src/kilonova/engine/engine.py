@@ -137,10 +137,10 @@ class Engine:
             raise self._failed()
 
     def require(self, *modalities: Modality) -> None:
-        """Refuse what the model will never embed; several modalities are those of a mixture.
+        """Refuse what the model will never embed; several modalities are those of a composite input.
 
         Raises:
-            InvalidInput: the model does not embed that modality, or no mixtures.
+            InvalidInput: the model does not embed that modality, or no composite inputs.
         """
         if len(modalities) > 1 and not self.card.mixes:
             raise InvalidInput(
@@ -159,10 +159,10 @@ class Engine:
             )
 
     def check(self, *modalities: Modality) -> None:
-        """Refuse at once what cannot be served now; several modalities are those of a mixture.
+        """Refuse at once what cannot be served now; several modalities are those of a composite input.
 
         Raises:
-            InvalidInput: the model does not embed that modality, or no mixtures.
+            InvalidInput: the model does not embed that modality, or no composite inputs.
             NotReady: it is still being loaded.
             Unavailable: it cannot be loaded, or the server stops.
         """
@@ -176,7 +176,7 @@ class Engine:
                 raise Unavailable("The server is stopping.", "Try again.")
 
     async def embed(self, item: Input, purpose: Purpose, dimension: int) -> Embedding:
-        """The vector of a text, a decoded content, a media file or a mixture of them.
+        """The vector of a text, a decoded content, a media file or a composite input of them.
 
         Args:
             item: what to embed.
@@ -187,7 +187,7 @@ class Engine:
             The vector.
 
         Raises:
-            NoAudioTrack: the sound of a video is asked for, which has none.
+            NoAudioTrack: the audio of a video is asked for, which has none.
             InvalidInput: the input cannot be embedded by this model.
             Busy: the queue is full.
             NotReady, Unavailable, ModelTimeout, ModelFailed: as their names say.
@@ -210,7 +210,7 @@ class Engine:
         elif isinstance(item, Encoded) and not (self.card.takes_files and item.part in (VideoPart.BOTH, VideoPart.ANY)):
             content = await self._decode(item)
         if not isinstance(content, Mixed | Encoded):
-            self._require(content.modality)  # a film that turned out to be sound alone
+            self._require(content.modality)  # a video that turned out to be audio alone
         vector = await self._submit(content, purpose)
         if key is not None:
             self._cache.put(key, vector)
@@ -263,7 +263,7 @@ class Engine:
         return content
 
     async def _decoded(self, part: Content | Encoded) -> Content:
-        """A part of a mixture; of a film, frames and sound."""
+        """A part of a composite input; of a video, frames and audio."""
         return await self._decode(part) if isinstance(part, Encoded) else part
 
     async def _submit(self, content: Input, purpose: Purpose) -> Embedded:

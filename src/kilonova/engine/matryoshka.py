@@ -11,7 +11,7 @@ DIMENSIONS = (256, 384, 1024, 3072)
 
 
 def cut(vector: np.ndarray, dimension: int) -> np.ndarray:
-    """The first ``dimension`` numbers of ``vector``, scaled to unit length; float32 [dimension].
+    """The first ``dimension`` values of ``vector``, scaled to unit length; float32 [dimension].
 
     Beyond the vector's own length zeros are added, which changes no cosine (Kusupati et al., "Matryoshka
     Representation Learning", NeurIPS 2022, for what prefixes mean).
@@ -22,7 +22,7 @@ def cut(vector: np.ndarray, dimension: int) -> np.ndarray:
     prefix = vector[:dimension].astype(np.float64)
     length = float(np.linalg.norm(prefix))
     if not np.isfinite(length) or length == 0.0:
-        raise ValueError(f"the model gave a vector whose first {dimension} numbers have length {length}")
+        raise ValueError(f"the model gave a vector whose first {dimension} values have length {length}")
     unit = np.zeros(dimension, np.float32)
     unit[: len(prefix)] = prefix / length
     return unit

@@ -23,16 +23,16 @@ from kilonova.models.card import Purpose
 __all__ = ["keep", "measure", "read_speeds"]
 
 _TEXT = "日落时分的海滩，一只狗在叫。A dog barks on the beach at sunset."
-_TEXTS, _IMAGES, _SOUNDS, _SOUND_SECONDS = 64, 8, 4, 10
+_TEXTS, _IMAGES, _CLIPS, _CLIP_SECONDS = 64, 8, 4, 10
 _NAMES = {
     Modality.TEXT: "short texts a second",
     Modality.IMAGE: "images of 768 x 512 a second",
-    Modality.AUDIO: "seconds of sound a second",
+    Modality.AUDIO: "seconds of audio a second",
 }
 
 
 async def measure(model: str) -> dict[str, float | str]:
-    """Load a model, embed short texts, photographs and sounds, all of a kind at once, files as they come.
+    """Load a model, embed short texts, photographs and audio, all of a kind at once, files as they come.
 
     Raises:
         kilonova.errors.KilonovaError: it cannot be loaded, or fails.
@@ -43,8 +43,8 @@ async def measure(model: str) -> dict[str, float | str]:
         await engine.ready()
         inputs: dict[Modality, Sequence[Text | Encoded]] = {
             Modality.TEXT: [Text(f"{number} {_TEXT}") for number in range(_TEXTS)],
-            Modality.IMAGE: [Encoded(Modality.IMAGE, _picture(random)) for _ in range(_IMAGES)],
-            Modality.AUDIO: [Encoded(Modality.AUDIO, _sound(random)) for _ in range(_SOUNDS)],
+            Modality.IMAGE: [Encoded(Modality.IMAGE, _image(random)) for _ in range(_IMAGES)],
+            Modality.AUDIO: [Encoded(Modality.AUDIO, _clip(random)) for _ in range(_CLIPS)],
         }
         for modality, items in inputs.items():
             if modality not in engine.card.modalities:
@@ -53,7 +53,7 @@ async def measure(model: str) -> dict[str, float | str]:
             begin = perf_counter()
             await asyncio.gather(*(engine.embed(one, Purpose.GENERIC_INDEX, 256) for one in items))
             took = perf_counter() - begin
-            amount = len(items) * (_SOUND_SECONDS if modality is Modality.AUDIO else 1)
+            amount = len(items) * (_CLIP_SECONDS if modality is Modality.AUDIO else 1)
             found[_NAMES[modality]] = float(f"{amount / took:.3g}")
     return {**found, "date": datetime.date.today().isoformat()}
 
@@ -72,7 +72,7 @@ def keep(model: str, speed: dict[str, float | str]) -> None:
     _home.replace_file(path, json.dumps({**read_speeds(), model: speed}, ensure_ascii=False, indent=2))
 
 
-def _picture(random: np.random.Generator) -> bytes:
+def _image(random: np.random.Generator) -> bytes:
     from PIL import Image
 
     small = Image.fromarray(random.integers(0, 256, (16, 24, 3), np.uint8))
@@ -81,5 +81,5 @@ def _picture(random: np.random.Generator) -> bytes:
     return out.getvalue()
 
 
-def _sound(random: np.random.Generator) -> bytes:
-    return encode_wav(Audio(random.uniform(-0.1, 0.1, 32_000 * _SOUND_SECONDS).astype(np.float32), 32_000))
+def _clip(random: np.random.Generator) -> bytes:
+    return encode_wav(Audio(random.uniform(-0.1, 0.1, 32_000 * _CLIP_SECONDS).astype(np.float32), 32_000))

@@ -78,7 +78,7 @@ class Supervisor:
         self._task = asyncio.create_task(self._run(), name=f"model {self._card.id}")
 
     async def stop(self) -> None:
-        """End the process; whoever is in its batch is told that the server stops."""
+        """End the process; whoever is in its batch gets the error that the server stops."""
         self.state = State.STOPPED
         self.settled.set()
         if self._task is not None:

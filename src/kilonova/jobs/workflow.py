@@ -141,7 +141,7 @@ class _Run:
             for segment in segments:
                 self._files.add(segment)
             first, ended = first + len(segments), len(segments) < GROUP
-            if segments and not self._told(first, segments[-1][-1]):
+            if segments and not self._note_progress(first, segments[-1][-1]):
                 raise _Cancelled
         self._files.finish(self._job.view.id)
         if self._files.failures == self._files.lines:
@@ -149,7 +149,7 @@ class _Run:
                 f"No segment of {self._place.uri} could be embedded.", "The output files say why for each."
             )
 
-    def _told(self, segments: int, last: Line) -> bool:
+    def _note_progress(self, segments: int, last: Line) -> bool:
         """Note how far the job is; False when somebody ended it."""
         return self._runtime.records.progress(
             self._job.view.id, segments, self._files.failures, last.position, last.length

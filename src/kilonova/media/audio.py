@@ -50,7 +50,7 @@ FORMATS = ",".join(
 )
 _PICTURE = av.stream.Disposition.attached_pic
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
-# Below this share of what its channels hold, their mean has lost the sound: they cancel each other out.
+# Below this share of what its channels hold, their mean has lost the audio: they cancel each other out.
 _CANCELLED = 0.01
 _LOUDEST = 100.0  # samples beyond it are damaged; full scale is 1
 
@@ -81,8 +81,8 @@ def open_file(file: BinaryIO) -> InputContainer:
 
 
 def is_known(container: InputContainer) -> bool:
-    """Whether anything is known of the first audio stream: where a film's sound is announced and never comes, or comes
-    late, FFmpeg knows no channels of it, and the film is silent."""
+    """Whether anything is known of the first audio stream: where a video's audio is announced and never comes, or comes
+    late, FFmpeg knows no channels of it, and the video is silent."""
     stream = first_stream(container)
     return stream is not None and (stream.codec_context is None or stream.channels > 0)
 
@@ -166,10 +166,10 @@ def check_stream(stream: AudioStream) -> None:
     require_decoder(stream)
     channels, source_rate = stream.channels, stream.rate
     if not 1 <= channels <= limits.MAX_CHANNELS:
-        raise InvalidInput(f"The sound has {channels} channels; 1 to {limits.MAX_CHANNELS} are decoded.")
+        raise InvalidInput(f"The audio has {channels} channels; 1 to {limits.MAX_CHANNELS} are decoded.")
     if not source_rate or not limits.MIN_SAMPLE_RATE <= source_rate <= limits.MAX_SAMPLE_RATE:
         raise InvalidInput(
-            f"The sound has {source_rate} samples a second; "
+            f"The audio has {source_rate} samples a second; "
             f"{limits.MIN_SAMPLE_RATE:,} to {limits.MAX_SAMPLE_RATE:,} are decoded."
         )
 
@@ -194,7 +194,7 @@ def _frames(container: InputContainer, stream: AudioStream, rate: int) -> list[n
         fault = error
     if not count:
         raise InvalidInput(
-            f"The sound cannot be decoded: {reason(fault)}." if fault else "The audio stream holds no sound."
+            f"The audio cannot be decoded: {reason(fault)}." if fault else "The audio stream holds no audio."
         )
     return pieces
 

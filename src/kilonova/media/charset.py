@@ -73,7 +73,7 @@ _DECLARED = re.compile(
 )
 # What Python has for names of hosts and for its own programs, and no text is written in.
 _NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
-_STRANGE = re.compile(rb"[\x00\x1b\x80-\xff]")
+_UNUSUAL = re.compile(rb"[\x00\x1b\x80-\xff]")
 _CONTEXT = 256  # bytes before the first that is not ASCII
 _HEAD = 2048  # bytes in which a declaration is looked for, as browsers do (they take 1,024)
 _MULTIBYTE = frozenset({"gb18030", "big5hkscs", "cp932", "euc_jis_2004", "iso2022_jp_2", "cp949", "iso2022_kr"})
@@ -143,9 +143,9 @@ class Decoder:
 
     def _decide(self, final: bool) -> str:
         data, self._held = self._held, b""
-        strange = _STRANGE.search(data)
-        if strange and not final and strange.start() > _ENOUGH // 2:  # a decision wants more than the beginning
-            begin = max(strange.start() - _CONTEXT, data.rfind(b"\n", 0, strange.start()) + 1)
+        unusual = _UNUSUAL.search(data)
+        if unusual and not final and unusual.start() > _ENOUGH // 2:  # a decision wants more than the beginning
+            begin = max(unusual.start() - _CONTEXT, data.rfind(b"\n", 0, unusual.start()) + 1)
             data, self._held = data[:begin], data[begin:]
         if _is_plain(data):
             made = data.decode("ascii")
@@ -236,8 +236,8 @@ def _guesses(data: bytes) -> list[str]:
     """What chardet thinks, likeliest first; last Windows' for the West, which reads almost every byte."""
     import chardet
 
-    strange = _STRANGE.search(data)
-    begin = max(0, strange.start() - _CONTEXT) if strange else 0
+    unusual = _UNUSUAL.search(data)
+    begin = max(0, unusual.start() - _CONTEXT) if unusual else 0
     sample = data[begin : begin + _ENOUGH]
     found = chardet.detect_all(sample, ignore_threshold=True, include_encodings=_GUESSES)
     codecs_ = [codec for one in found if one["encoding"] and (codec := _widest(one["encoding"]))]
@@ -251,8 +251,8 @@ def _kana(sample: bytes) -> str:
     """The Japanese encoding in which most of what is not ASCII is kana: chardet takes short pieces for Cyrillic."""
     for codec in ("euc_jis_2004", "cp932"):
         made = codecs.getincrementaldecoder(codec)("replace").decode(sample)
-        strange = sum(letter > "\x7f" for letter in made)
-        if "\ufffd" not in made and len(_KANA.findall(made)) * 2 >= strange:
+        unusual = sum(letter > "\x7f" for letter in made)
+        if "\ufffd" not in made and len(_KANA.findall(made)) * 2 >= unusual:
             return codec
     return ""
 

@@ -52,10 +52,10 @@ class Truncation(StrEnum):
 
 
 class VideoPart(StrEnum):
-    """What of a film is wanted: its frames, its sound, both, or both where it has frames, else its sound alone."""
+    """What of a video is wanted: its frames, its audio, both, or both where it has frames, else its audio alone."""
 
     FRAMES = "frames"
-    SOUND = "sound"
+    AUDIO = "audio"
     BOTH = "both"
     ANY = "any"
 
@@ -126,7 +126,7 @@ class Audio:
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """Frames uint8 [n, height, width, 3] taken at ``times`` float64 [n] seconds, and the sound if there is any."""
+    """Frames uint8 [n, height, width, 3] taken at ``times`` float64 [n] seconds, and the audio if there is any."""
 
     frames: np.ndarray
     times: np.ndarray
@@ -175,7 +175,7 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """Contents, at most one of a kind, that make one vector together: a picture and its words, a page and its text.
+    """Contents, at most one of a kind, that make one vector together: an image and its words, a page and its text.
 
     Raises:
         ValueError: there are fewer than two, or two of a kind.
@@ -185,7 +185,7 @@ class Mixed:
 
     def __post_init__(self) -> None:
         if len(self.parts) < 2 or len({part.modality for part in self.parts}) < len(self.parts):
-            raise ValueError("A mixture has two parts or more, each of another kind.")
+            raise ValueError("A composite input has two parts or more, each of another kind.")
 
     @property
     def modality(self) -> Modality:

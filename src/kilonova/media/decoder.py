@@ -16,7 +16,7 @@ __all__ = ["decode", "handler"]
 
 
 def decode(item: Encoded, sample_rate: int, frame_rate: float) -> Image | Audio | Video | None:
-    """Decode an image, a sound or a film; None is the sound of a silent film.
+    """Decode an image, audio or a video; None is the audio of a video without any.
 
     Raises:
         InvalidInput: the bytes are not of the modality, not decodable, or over a bound; the message says which.

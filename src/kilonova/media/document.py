@@ -1,4 +1,4 @@
-"""PDF files to pages: a picture of each, and the words in its text layer, its forms and its notes."""
+"""PDF files to pages: an image of each, and the words in its text layer, its forms and its notes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def page(document: pypdfium2.PdfDocument, number: int) -> Image:
 
 
 def words(document: pypdfium2.PdfDocument, number: int) -> str:
-    """The words of a page, from 0, that has no picture or no text layer: what is in its layer, its form fields and its
+    """The words of a page, from 0, that has no image or no text layer: what is in its layer, its form fields and its
     notes; "" where they cannot be read either."""
     try:
         with closing(document[number]) as found:
@@ -128,7 +128,7 @@ def _layer(found: pypdfium2.PdfPage) -> str:
         with closing(found.get_textpage()) as layer:
             text: str = layer.get_text_range()
             return text
-    except pypdfium2.PdfiumError:  # a broken font, say: what is drawn is read off the picture
+    except pypdfium2.PdfiumError:  # a broken font, say: what is drawn is read off the image
         return ""
 
 

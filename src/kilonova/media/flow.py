@@ -24,7 +24,7 @@ _SILENT = frozenset(
     }
 )  # fmt: skip
 _CHARACTERS = {"tab": "\t", "ptab": "\t", "cr": "\n", "br": "\n", "noBreakHyphen": "-"}
-_PLACEHOLDERS = frozenset({"sldNum", "sldImg", "dt"})  # of slides: numbers, pictures and dates that repeat
+_PLACEHOLDERS = frozenset({"sldNum", "sldImg", "dt"})  # of slides: numbers, images and dates that repeat
 _NUMBERS = frozenset({"val", "xVal", "yVal", "bubbleSize", "numDim", "externalData", "formatCode", "numFmt"})
 
 
@@ -68,7 +68,7 @@ class TextFlow:
         return self._lines[0]
 
     def take(self) -> list[str]:
-        """The lines so far, which are not told again."""
+        """The lines so far, which are given once."""
         lines, self._lines[0] = self._lines[0], []
         return lines
 

@@ -1,6 +1,6 @@
-"""Which frames of a film stand for it, and no more decoding than they need.
+"""Which frames of a video stand for it, and no more decoding than they need.
 
-A film is divided into slots as long as one frame shall stand for; each gives the frame on the screen in its middle.
+A video is divided into slots as long as one frame shall stand for; each gives the frame on the screen in its middle.
 Encoders begin a shot with a key frame, which needs nothing before it: shortly after one, it is taken instead, for it
 shows the same. What no slot needs is never decoded.
 """
@@ -42,7 +42,7 @@ Fault = tuple[float, str]
 
 
 class Frames:
-    """Takes the packets of a film's video stream, gives its frames.
+    """Takes the packets of a video stream, gives its frames.
 
     Args:
         stream: the video stream.
@@ -90,7 +90,7 @@ class Frames:
             self._decode(time, whole=True)
         self._group.append(packet)
         self._held += packet.size
-        self._first = min(self._first, time)  # a film begins with a black frame as often as not
+        self._first = min(self._first, time)  # a video begins with a black frame as often as not
         self._stop = max(self._stop, time + self._length(packet))
         if self._held > _GROUP_BYTES or time - self._time(self._group[0]) > _GROUP_SECONDS:
             self._decode(time, whole=False)
@@ -187,7 +187,7 @@ class Frames:
 
     def _shown(self, frame: av.VideoFrame) -> None:
         if frame.width * frame.height > limits.MAX_FRAME_PIXELS:
-            raise InvalidInput("The film's frames grow beyond the bound midway.")
+            raise InvalidInput("The video's frames grow beyond the bound midway.")
         # by the stream's clock: what the decoder gives at its end does not know it
         time = float(frame.pts * self._tick) - self._zero if frame.pts is not None else self._stop
         self._decoded.append(time)

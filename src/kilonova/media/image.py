@@ -25,13 +25,13 @@ __all__ = ["FORMATS", "decode", "flatten"]
 #: Formats of image files that are read, as Pillow calls them.
 FORMATS: tuple[str, ...] = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000")
 _SIDES = {Detail.STANDARD: limits.STANDARD_SIDE, Detail.DOCUMENT: limits.DOCUMENT_SIDE}
-# Pictures of more pixels are made small while they are decoded; of JPEG files all are.
+# Images of more pixels are made small while they are decoded; of JPEG files all are.
 _LARGE = 1 << 24
 _STRIP = 1 << 22  # pixels that are made small at once
 _TURNED = 274  # Exif's orientation
 _ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 _FRAMES, _FRAME_PIXELS = 12, 1 << 27  # of an animation that are looked at, and how many pixels that may decode
-_BLANK = 6.0  # standard deviation, of 255: below it a picture shows nothing
+_BLANK = 6.0  # standard deviation, of 255: below it an image shows nothing
 
 # Pillow has no common base for "damaged file"; these are what its parsers raise on mutated input
 _FAULTS = (
@@ -133,7 +133,7 @@ def _frame(file: PIL.Image.Image, side: int, cut: bool = False) -> PIL.Image.Ima
 
 
 def _orientation(file: PIL.Image.Image) -> int:
-    """How Exif says that the picture is turned, 1 to 8; 0 where it says nothing that can be read."""
+    """How Exif says that the image is turned, 1 to 8; 0 where it says nothing that can be read."""
     try:
         found = file.getexif().get(_TURNED)
     except _FAULTS:  # broken metadata, which costs itself only
@@ -142,7 +142,7 @@ def _orientation(file: PIL.Image.Image) -> int:
 
 
 def _flat_and_small(image: PIL.Image.Image, side: int) -> PIL.Image.Image:
-    """As ``flatten``; large pictures strip by strip, each made small at once."""
+    """As ``flatten``; large images strip by strip, each made small at once."""
     width, height = image.size
     factor = max(1, math.isqrt(width * height // _STRIP), max(width, height) // (4 * side))
     factor = min(factor, max(1, max(width, height) // (2 * side)))
@@ -158,7 +158,7 @@ def _flat_and_small(image: PIL.Image.Image, side: int) -> PIL.Image.Image:
 
 
 def _small(data: bytes, side: int, cut: bool) -> np.ndarray:
-    """Pixels of a large picture, made small by libvips, which decodes it row by row."""
+    """Pixels of a large image, made small by libvips, which decodes it row by row."""
     os.environ.setdefault("VIPS_CONCURRENCY", "1")  # each decoder has one core
     import pyvips
 

@@ -90,7 +90,7 @@ def decoders(cores: int, memory: int) -> tuple[int, int]:
     return count, max(_LEAST_MEMORY, min(_MOST_MEMORY, memory // 2 // count))
 
 
-# Libraries alone take 0.4 GB of a decoding process's address space, film of 8K 1.5 GB.
+# Libraries alone take 0.4 GB of a decoding process's address space, video of 8K 1.5 GB.
 _LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 4 << 30
 #: Decoding processes at once, and what each may use: bytes of address space, seconds for one file.
 DECODERS, DECODE_MEMORY = decoders(_home.cores(), _machine_memory())

@@ -1,4 +1,4 @@
-"""The words on the picture of a page, by PP-OCR (PaddleOCR's models, inside PyPI's ``rapidocr``, Apache-2.0)."""
+"""The words on the image of a page, by PP-OCR (PaddleOCR's models, inside PyPI's ``rapidocr``, Apache-2.0)."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class DecodePool:
 
     Args:
         size: number of processes.
-        sample_rate: Hz that sound is resampled to.
-        frame_rate: frames a second taken from films.
+        sample_rate: Hz that audio is resampled to.
+        frame_rate: frames a second taken from videos.
         seconds: time one file may take.
     """
 

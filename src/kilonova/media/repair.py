@@ -8,7 +8,7 @@ import zlib
 __all__ = ["is_heic", "mend", "webp_size"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks that decide what the pixels look like, and how the picture is turned; all others may be left out.
+# Chunks that decide what the pixels look like, and how the image is turned; all others may be left out.
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"})
 _SLACK = 1 << 16
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})

@@ -43,7 +43,7 @@ _NAMES |= {"m4v": "mp4", "qt": "mov", "mpe": "mpeg", "3g2": "3gp"}
 _MODALITIES = {name: modality for table in (FORMATS, _MORE) for modality, names in table.items() for name in names}
 _MODALITIES["jpg"] = Modality.IMAGE
 
-# Containers that may hold sound alone as well as film; the decoder looks at the streams.
+# Containers that may hold audio alone as well as video; the decoder looks at the streams.
 _EITHER = frozenset({Modality.AUDIO, Modality.VIDEO})
 _IMAGE, _AUDIO, _VIDEO = (frozenset({one}) for one in (Modality.IMAGE, Modality.AUDIO, Modality.VIDEO))
 _MAGIC: tuple[tuple[int, bytes, str, frozenset[Modality]], ...] = (

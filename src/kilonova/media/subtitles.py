@@ -1,4 +1,4 @@
-"""Subtitles of films: what is said when."""
+"""Subtitles of videos: what is said when."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kilonova.media.text import decode
 
 __all__ = ["ENDINGS", "BadSubtitles", "Cue", "cues", "read", "words_between"]
 
-#: Endings of files that lie beside films; the language may stand before them: film.zh.srt.
+#: Endings of files that lie beside videos; the language may stand before them: video.zh.srt.
 ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
 
 
 class BadSubtitles(InvalidInput):
-    """A file of subtitles that cannot be read; the film beside it can be embedded without them."""
+    """A file of subtitles that cannot be read; the video beside it can be embedded without them."""
 
 
 @dataclass(frozen=True)

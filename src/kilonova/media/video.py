@@ -1,4 +1,4 @@
-"""Films to frames and sound."""
+"""Videos to frames and audio."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["NoVideo", "decode", "video_stream"]
 
 
 class NoVideo(InvalidInput):
-    """The file has no video stream; it may hold sound."""
+    """The file has no video stream; it may hold audio."""
 
 
 def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) -> Video | Audio | None:
-    """Decode a film of at most 30 s.
+    """Decode a video of at most 30 s.
 
     Frames are taken by their time stamps, one for each ``1 / frame_rate`` seconds (``media.frames``).
 
     Returns:
-        A ``Video``; for ``VideoPart.SOUND`` an ``Audio``, or None when the film is silent; for ``VideoPart.ANY`` an
+        A ``Video``; for ``VideoPart.AUDIO`` an ``Audio``, or None when the video is silent; for ``VideoPart.ANY`` an
         ``Audio`` where the file has no video stream.
 
     Raises:
@@ -41,17 +41,17 @@ def decode(data: bytes, part: VideoPart, frame_rate: float, sample_rate: int) ->
             return audio.decode(data, sample_rate)
         stream = video_stream(container)
         audio.check_duration(container, io.BytesIO(data))
-        if part is VideoPart.SOUND:
-            return _sound(container, sample_rate)
-        film = _sample(container, stream, frame_rate)
+        if part is VideoPart.AUDIO:
+            return _audio(container, sample_rate)
+        found = _sample(container, stream, frame_rate)
     if part is VideoPart.FRAMES:
-        return film
+        return found
     with audio.open_file(io.BytesIO(data)) as container:
-        return Video(film.frames, film.times, _sound(container, sample_rate))
+        return Video(found.frames, found.times, _audio(container, sample_rate))
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The film's stream, not its cover picture.
+    """The video's stream, not its cover image.
 
     Raises:
         NoVideo: there is none.
@@ -59,24 +59,24 @@ def video_stream(container: InputContainer) -> VideoStream:
     """
     stream = next(_videos(container), None)
     if stream is None:
-        raise NoVideo("The file has no video stream.", "For sound alone use audio.")
+        raise NoVideo("The file has no video stream.", "For audio alone use audio.")
     audio.require_decoder(stream)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.MAX_FRAME_PIXELS:
-        raise InvalidInput(f"The film has {width} x {height} pixels; at most {limits.MAX_FRAME_PIXELS:,} are decoded.")
+        raise InvalidInput(f"The video has {width} x {height} pixels; at most {limits.MAX_FRAME_PIXELS:,} are decoded.")
     return stream
 
 
 def _videos(container: InputContainer) -> Iterator[VideoStream]:
-    pictures = av.stream.Disposition.attached_pic
-    return (stream for stream in container.streams.video if not stream.disposition & pictures)
+    cover = av.stream.Disposition.attached_pic
+    return (stream for stream in container.streams.video if not stream.disposition & cover)
 
 
 def _has_video(container: InputContainer) -> bool:
     return next(_videos(container), None) is not None
 
 
-def _sound(container: InputContainer, rate: int) -> Audio | None:
+def _audio(container: InputContainer, rate: int) -> Audio | None:
     return audio.read_samples(container, rate) if audio.is_known(container) else None
 
 
@@ -88,12 +88,12 @@ def _sample(container: InputContainer, stream: VideoStream, frame_rate: float) -
         for packet in audio.packets(container, stream):
             frames.add(packet)
             audio.refuse_longer(frames.end)
-    except av.error.FFmpegError as error:  # a film cut short is used as far as it goes, as players do
+    except av.error.FFmpegError as error:  # a video cut short is used as far as it goes, as players do
         faults.append((frames.end, audio.reason(error)))
     frames.finish()
     audio.refuse_longer(frames.end)
     found = frames.take(0.0, math.inf, faulty=bool(faults))
     if found is None:
         why = faults[0][1] if faults else "the video stream holds no frames"
-        raise InvalidInput(f"The film cannot be decoded: {why}.")
+        raise InvalidInput(f"The video cannot be decoded: {why}.")
     return found

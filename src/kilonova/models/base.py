@@ -80,7 +80,7 @@ class EmbeddingModel(ABC):
 
 
 def with_vectors(batch: Sequence[Prepared], vectors: np.ndarray) -> list[Embedded]:
-    """A batch and its vectors float32 [len(batch), native_dimension], where preparing told all that is reported."""
+    """A batch and its vectors float32 [len(batch), native_dimension], where preparing found all that is reported."""
     return [
         Embedded(vector, prepared.tokens, prepared.kept_characters)
         for prepared, vector in zip(batch, vectors, strict=True)

@@ -129,27 +129,27 @@ def _media(modality: Modality, data: bytes, form: str, detail: Detail = Detail.S
     return {str(modality): field}
 
 
-def _mp4(film: Video) -> bytes:
-    """Each frame for as long as it is until the next one, and the sound."""
+def _mp4(video: Video) -> bytes:
+    """Each frame for as long as it is until the next one, and the audio."""
     import av
 
     out = io.BytesIO()
-    height, width = (side - side % 2 for side in film.frames.shape[1:3])  # H.264 halves the colours' resolution
+    height, width = (side - side % 2 for side in video.frames.shape[1:3])  # H.264 halves the colours' resolution
     with av.open(out, "w", format="mp4") as container:
-        pictures = container.add_stream("libx264", rate=25)
-        pictures.width, pictures.height, pictures.pix_fmt = width, height, "yuv420p"
-        pictures.codec_context.time_base = Fraction(1, 1_000)
-        heard = container.add_stream("aac", rate=film.audio.rate, layout="mono") if film.audio is not None else None
-        for pixels, time in zip(film.frames, film.times - film.times[0], strict=True):
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1_000)
+        heard = container.add_stream("aac", rate=video.audio.rate, layout="mono") if video.audio is not None else None
+        for pixels, time in zip(video.frames, video.times - video.times[0], strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
             frame.pts, frame.time_base = round(float(time) * 1_000), Fraction(1, 1_000)
-            container.mux(pictures.encode(frame))
-        container.mux(pictures.encode(None))
-        if heard is not None and film.audio is not None:
-            samples = np.ascontiguousarray(film.audio.samples[None], np.float32)
-            sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            sound.sample_rate, sound.pts = film.audio.rate, 0
-            container.mux(heard.encode(sound))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if heard is not None and video.audio is not None:
+            samples = np.ascontiguousarray(video.audio.samples[None], np.float32)
+            audio = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            audio.sample_rate, audio.pts = video.audio.rate, 0
+            container.mux(heard.encode(audio))
             container.mux(heard.encode(None))
     return out.getvalue()
 

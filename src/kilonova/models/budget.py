@@ -14,7 +14,7 @@ _LEAST_FILLED = 0.5  # of a pass may be padding
 class Budget:
     """Before the first pass of a kind and length, one input of them is tried alone, and its memory measured.
 
-    Lengths are told apart by powers of two.
+    Lengths are distinguished by powers of two.
 
     Args:
         free: bytes that passes may take, None where that is not known.

@@ -37,18 +37,18 @@ class ModelCard:
         licence: SPDX identifier of the weights.
         source: where the weights come from.
         modalities: the kinds of input it embeds; all others are refused.
-        native_dimension: length of the vectors that ``embed`` returns.
+        native_dimension: of the vectors that ``embed`` returns.
         trained_dimensions: prefixes that Matryoshka training made meaningful, the native dimension included.
             Other prefixes are served and marked as untrained; above the native one zeros are added.
         max_tokens: text tokens it reads at most.
         prompts: text put in front of a text input, by purpose.
         languages: in words.
         best_for: one line for whoever chooses between models.
-        sample_rate: Hz of the sound it wants.
-        frame_rate: frames per second of film it wants.
-        background: ``package:file`` of vectors of usual texts, images and sounds, see ``models.background``; "" where
+        sample_rate: Hz of the audio it wants.
+        frame_rate: frames per second of video it wants.
+        background: ``package:file`` of vectors of usual texts, images and audio, see ``models.background``; "" where
             there is none.
-        takes_files: it is given images, sounds and films as the files they came in, not decoded.
+        takes_files: it is given images, audio and video as the files they came in, not decoded.
         mixes: it makes one vector of contents of several kinds together.
         gpu: it runs on a GPU where there is one.
         int8: its matrices are 8-bit integers, see ``models.int8``.

@@ -1,6 +1,6 @@
-"""EmbeddingGemma 2: texts, images, sounds, films and mixtures of them, see ``cards.EMBEDDING_GEMMA_2``.
+"""EmbeddingGemma 2: texts, images, audio, video and composite inputs, see ``cards.EMBEDDING_GEMMA_2``.
 
-Its vectors are the mean over all tokens of a text model that pictures and sounds reach as tokens, made by towers of
+Its vectors are the mean over all tokens of a text model that images and audio clips reach as tokens, made by towers of
 their own (170 and 300 of 744 million parameters); a tower that nobody asks for is not loaded.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["EmbeddingGemma2"]
 
 
 class EmbeddingGemma2(Sentence):
-    """Never in float16, in which its activations overflow; a film's frames and its sound are read together."""
+    """Never in float16, in which its activations overflow; a video's frames and its audio are read together."""
 
     def configuration(self) -> dict[str, Any]:
         towers = {"vision_config": {Modality.IMAGE, Modality.VIDEO}, "audio_config": {Modality.AUDIO}}

@@ -1,4 +1,4 @@
-"""The contract of a model family: models that are told by their names, and how to describe and load them."""
+"""The contract of a model family: models that are recognised by their names, and how to describe and load them."""
 
 from __future__ import annotations
 

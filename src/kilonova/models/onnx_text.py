@@ -133,8 +133,10 @@ def _pooling(home: Path) -> str:
         )
     modules = json.loads((home / "modules.json").read_text(encoding="utf-8"))
     kinds = {module["type"].rpartition(".")[2]: module for module in modules}
-    if strange := set(kinds) - {"Transformer", "Pooling", "Normalize"}:
-        raise InvalidInput(f"{home} has {', '.join(sorted(strange))} behind its transformer, which is not in the file.")
+    if unsupported := set(kinds) - {"Transformer", "Pooling", "Normalize"}:
+        raise InvalidInput(
+            f"{home} has {', '.join(sorted(unsupported))} behind its transformer, which is not in the file."
+        )
     if "Pooling" not in kinds:
         raise InvalidInput(f"{home} has no pooling in modules.json, and its ONNX file gives no {_WHOLE}.")
     facts = json.loads((home / kinds["Pooling"]["path"] / "config.json").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """A text model behind any server of OpenAI's embeddings API: vLLM, SGLang, TEI, Infinity, llama.cpp, OpenAI itself.
 
 The name is ``openai+http://HOST:PORT/v1#MODEL``. The key of a server that wants one is taken from ``OPENAI_API_KEY``.
-Purposes are not told: the API has no word for them.
+Purposes are not sent: the API has no word for them.
 """
 
 from __future__ import annotations

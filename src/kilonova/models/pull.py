@@ -92,7 +92,7 @@ def fetch(listing: RepositoryListing, to: Path, progress: Callable[[int], object
     Args:
         listing: what to bring.
         to: the model's folder to be; until everything is right, its files are in ``.partial`` beside it.
-        progress: told how many of the bytes are here.
+        progress: called with how many of the bytes are here.
 
     Raises:
         InvalidInput: the folder exists.

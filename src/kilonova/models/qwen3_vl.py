@@ -1,4 +1,4 @@
-"""Qwen3-VL-Embedding: texts, images and films, see ``cards.QWEN3_VL_2B``.
+"""Qwen3-VL-Embedding: texts, images and videos, see ``cards.QWEN3_VL_2B``.
 
 Its vectors are the last token's, after an instruction that says what is looked for; its chat template holds the
 instruction of everything else.
@@ -17,7 +17,7 @@ __all__ = ["Qwen3VL"]
 
 
 class Qwen3VL(Sentence):
-    """Instructions go with pictures and films as with texts; the sound of a film is not heard."""
+    """Instructions go with images and videos as with texts; the audio of a video is not heard."""
 
     prompts_media: ClassVar[bool] = True
 

@@ -33,7 +33,7 @@ class Sentence(EmbeddingModel):
         card: what is known of it; only what its modalities need is loaded, where the family can do without the rest.
     """
 
-    #: Whether images, sounds and films are told what for, as texts are.
+    #: Whether images, audio and video are prompted, as texts are.
     prompts_media: ClassVar[bool] = False
 
     def __init__(self, path: Path, card: ModelCard) -> None:
@@ -71,7 +71,7 @@ class Sentence(EmbeddingModel):
     def prepare(self, content: Input, purpose: Purpose) -> Prepared:
         prompt = self.card.prompts.get(purpose, "")
         if isinstance(content, Mixed):
-            return self._mixture(content, prompt)
+            return self._composite(content, prompt)
         if isinstance(content, Text):
             return self._text(content, prompt)
         if isinstance(content, Encoded):
@@ -144,7 +144,7 @@ class Sentence(EmbeddingModel):
     def _features(self, items: list[dict[str, Any]], prompt: str) -> Any:
         return self._model.preprocess(items, prompt=prompt or None)
 
-    def _mixture(self, mixture: Mixed, prompt: str) -> Prepared:
+    def _composite(self, mixture: Mixed, prompt: str) -> Prepared:
         """All parts as one input."""
         item: dict[str, Any] = {}
         for part in mixture.parts:
@@ -157,7 +157,7 @@ class Sentence(EmbeddingModel):
         """The tokens of an input that the model may refuse, which would then fail its whole batch.
 
         Raises:
-            InvalidInput: it is too long, of a strange shape, or has words that stand for media.
+            InvalidInput: it is too long, of an unsupported shape, or has words that stand for media.
         """
         try:
             features = self._features([item], prompt)
@@ -186,7 +186,7 @@ class Sentence(EmbeddingModel):
 
 
 def _is_odd(content: Image | Audio | Video) -> bool:
-    """Whether processors may stumble over a picture's shape: Qwen's takes none 200 times as wide as it is high."""
+    """Whether processors may stumble over an image's shape: Qwen's takes none 200 times as wide as it is high."""
     if isinstance(content, Audio):
         return False
     height, width = content.pixels.shape[:2] if isinstance(content, Image) else content.frames.shape[1:3]
@@ -194,7 +194,7 @@ def _is_odd(content: Image | Audio | Video) -> bool:
 
 
 def _tokens(content: Image | Audio | Video) -> int:
-    """About as many as EmbeddingGemma 2 makes of it; what a pass really read is told afterwards."""
+    """About as many as EmbeddingGemma 2 makes of it; what a pass really read is known afterwards."""
     match content:
         case Image():
             return 280

@@ -18,7 +18,7 @@ from kilonova.storage.objects import ObjectInfo
 
 __all__ = ["Beside", "read_beside"]
 
-_SIDECAR_BYTES = 256 << 10  # it is kept with every segment of its film
+_SIDECAR_BYTES = 256 << 10  # it is kept with every segment of its video
 _SUBTITLES_BYTES = 16 << 20
 
 

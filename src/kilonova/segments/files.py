@@ -47,7 +47,7 @@ class File:
         owner: 12-digit account that must own the file's bucket.
         format: what somebody says of it; its name's ending where "".
         sidecar: uri and state of a JSON file beside it that says more of it, ``photo.jpg.json``.
-        subtitles: the same of subtitles beside a film or a recording, ``film.srt`` or ``film.zh.srt``.
+        subtitles: the same of subtitles beside a video or a recording, ``video.srt`` or ``video.zh.srt``.
     """
 
     uri: str
@@ -85,7 +85,7 @@ def _reads_heic() -> bool:
 
 
 def kind_of_file(uri: str, info: ObjectInfo) -> Kind | None:
-    """The same of a file that is there: .ts is the ending of films and of a programming language."""
+    """The same of a file that is there: .ts is the ending of videos and of a programming language."""
     if not uri.lower().endswith((".ts", ".mts")):
         return kind_of(uri)
     try:

@@ -269,13 +269,13 @@ def _info(found: os.stat_result) -> ObjectInfo:
 
 
 def _subtitles(states: Mapping[str, ObjectInfo]) -> dict[str, list[str]]:
-    """The subtitles of films and recordings, by their uris."""
+    """The subtitles of videos and recordings, by their uris."""
     stems = {uri.rpartition(".")[0]: uri for uri in states if kind_of(uri) in (Kind.VIDEO, Kind.AUDIO)}
     found: dict[str, list[str]] = {}
     for uri in states:
         if uri.lower().endswith(SUBTITLES):
             stem = uri.rpartition(".")[0]
-            film = stems.get(stem) or stems.get(stem.rpartition(".")[0])
-            if film is not None:
-                found.setdefault(film, []).append(uri)
+            video = stems.get(stem) or stems.get(stem.rpartition(".")[0])
+            if video is not None:
+                found.setdefault(video, []).append(uri)
     return found

@@ -26,7 +26,7 @@ from kilonova.segments.segment import Segment
 
 __all__ = ["Segmenter"]
 
-# How far the sound may lie behind the frames in the file before it counts as missing.
+# How far the audio may lie behind the frames in the file before it counts as missing.
 _INTERLEAVING = 10.0
 _GAP = 0.1  # seconds: smaller jumps of time stamps are rounding
 
@@ -85,34 +85,34 @@ class Segmenter:
 
     def _take(self, index: int, start: float, end: float) -> Segment:
         faulty = any(start <= time < end for time, _ in self._faults)
-        film = self._film.take(start, end, faulty) if self._film is not None else None
-        sound = self._sound.take(start, end) if self._sound is not None else None
-        missing = film is None if self._film is not None else sound is None
+        frames = self._frames.take(start, end, faulty) if self._frames is not None else None
+        samples = self._samples.take(start, end) if self._samples is not None else None
+        missing = frames is None if self._frames is not None else samples is None
         fault = f"Nothing can be decoded between {start:g} and {end:g} s{self._why(end)}." if missing else ""
         self._faults[:] = [(time, reason) for time, reason in self._faults if time >= end]
-        contents = tuple(one for one in (film, sound) if one is not None)
+        contents = tuple(one for one in (frames, samples) if one is not None)
         return Segment(index, contents, start, end, fault=fault, position=end, length=self._length)
 
     def _open(self, index: int) -> None:
-        container, film = self._opened(index * self._seconds), None
+        container, video_stream = self._open_at(index * self._seconds), None
         self._container = container
         if self._modality is Modality.VIDEO:
-            film = video.video_stream(container)
+            video_stream = video.video_stream(container)
         elif not container.streams.audio:
             raise InvalidInput("The file has no audio stream.")
-        sound = audio.first_stream(container) if film is None or audio.is_known(container) else None
+        audio_stream = audio.first_stream(container) if video_stream is None or audio.is_known(container) else None
         self._zero = (container.start_time or 0) / av.time_base
-        self._faults, self._film, self._sound = [], None, None
-        if film is not None:
-            self._film = Frames(film, self._zero, self._frame_rate, self._seconds, index, self._faults)
-        if sound is not None:
-            audio.check_stream(sound)
-            self._sound = _Sound(sound.rate, self._rate, index * self._seconds)
+        self._faults, self._frames, self._samples = [], None, None
+        if video_stream is not None:
+            self._frames = Frames(video_stream, self._zero, self._frame_rate, self._seconds, index, self._faults)
+        if audio_stream is not None:
+            audio.check_stream(audio_stream)
+            self._samples = _Samples(audio_stream.rate, self._rate, index * self._seconds)
         self._next, self._done, self._ended, self._end = index, False, False, 0.0
-        streams = [stream for stream in (film, sound) if stream is not None]
+        streams = [stream for stream in (video_stream, audio_stream) if stream is not None]
         self._packets: Iterator[Packet[Any]] = audio.packets(container, *streams)
 
-    def _opened(self, start: float) -> InputContainer:
+    def _open_at(self, start: float) -> InputContainer:
         """The file from the last key frame before a time; one that cannot go there, from its beginning."""
         self._file.seek(0)
         container = audio.open_file(self._file)
@@ -122,17 +122,17 @@ class Segmenter:
         try:
             container.seek(round((zero + max(0.0, start - 1.0)) * av.time_base), backward=True)
         except av.error.FFmpegError:
-            return self._opened(0.0)
+            return self._open_at(0.0)
         return container
 
     def _reaches(self, time: float) -> bool:
         """Whether everything before that time was read."""
-        if self._film is None:
-            assert self._sound is not None
-            return self._sound.end >= time
-        if self._film.end < time:
+        if self._frames is None:
+            assert self._samples is not None
+            return self._samples.end >= time
+        if self._frames.end < time:
             return False
-        return self._sound is None or self._sound.end >= time or self._film.end >= time + _INTERLEAVING
+        return self._samples is None or self._samples.end >= time or self._frames.end >= time + _INTERLEAVING
 
     def _read(self) -> None:
         """Decode one packet."""
@@ -146,30 +146,30 @@ class Segmenter:
             self._finish()
             return
         if packet.stream.type == "video":
-            assert self._film is not None
-            self._film.add(packet)
+            assert self._frames is not None
+            self._frames.add(packet)
             return
-        assert self._sound is not None
+        assert self._samples is not None
         try:
             for frame in packet.decode():
                 assert isinstance(frame, av.AudioFrame)
-                self._sound.add(frame, self._zero)
+                self._samples.add(frame, self._zero)
         except av.error.FFmpegError as error:
             time = self._position() if packet.pts is None else float(packet.pts * packet.time_base) - self._zero
             self._faults.append((time, audio.reason(error)))
 
     def _finish(self) -> None:
         self._ended = True
-        if self._sound is not None:
-            self._sound.finish()
-        if self._film is not None:
-            self._film.finish()
-            self._end = self._film.end
-        elif self._sound is not None:
-            self._end = self._sound.end
+        if self._samples is not None:
+            self._samples.finish()
+        if self._frames is not None:
+            self._frames.finish()
+            self._end = self._frames.end
+        elif self._samples is not None:
+            self._end = self._samples.end
 
     def _position(self) -> float:
-        part = self._film if self._film is not None else self._sound
+        part = self._frames if self._frames is not None else self._samples
         assert part is not None
         return part.end
 
@@ -191,7 +191,7 @@ class Segmenter:
             )
 
 
-class _Sound:
+class _Samples:
     """Samples at the wanted rate on the container's clock: holes are silence."""
 
     def __init__(self, source: int, rate: int, start: float) -> None:

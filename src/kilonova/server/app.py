@@ -44,7 +44,7 @@ class ServerSettings:
         credentials: who may call.
         jobs: how asynchronous invocations are kept and run.
         store: address of a store of vectors, see ``stores.registry``; "" keeps them in the data folder.
-        url: where others reach this server; they are told when they want a collection that it has open.
+        url: where others reach this server; they are sent there when they want a collection that it has open.
         region: the only region served; "" serves each.
         queue: inputs that may wait for the model.
         max_bytes: bodies under way at once, in bytes added up.

@@ -91,7 +91,7 @@ class Collections:
         wanted = await _parsed(call, wire.ScrollRequest)
         name, where = _name(call), _filter(wanted.where)
         points = self._store.scroll(name, where, vectors=wanted.vectors)
-        first = await asyncio.to_thread(next, points, None)  # errors are told before the answer begins
+        first = await asyncio.to_thread(next, points, None)  # errors are answered before the answer begins
 
         def lines() -> Iterator[bytes]:
             for point in chain([first] if first is not None else [], points):

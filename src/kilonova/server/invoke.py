@@ -72,12 +72,12 @@ class Bedrock:
         if params.audio is not None:
             return [(EmbeddingType.AUDIO, await self._media(call, modality, params.audio))]
         assert params.video is not None
-        film = await self._media(call, modality, params.video)
+        video = await self._media(call, modality, params.video)
         if params.video.embeddingMode is EmbeddingMode.COMBINED:
-            return [(EmbeddingType.AUDIO_VIDEO_COMBINED, film)]
+            return [(EmbeddingType.AUDIO_VIDEO_COMBINED, video)]
         return [
-            (EmbeddingType.VIDEO, Encoded(modality, film.data, film.format, part=VideoPart.FRAMES)),
-            (EmbeddingType.AUDIO, Encoded(modality, film.data, film.format, part=VideoPart.SOUND)),
+            (EmbeddingType.VIDEO, Encoded(modality, video.data, video.format, part=VideoPart.FRAMES)),
+            (EmbeddingType.AUDIO, Encoded(modality, video.data, video.format, part=VideoPart.AUDIO)),
         ]
 
     async def _text(self, call: Call, text: nova.TextParams) -> Text:

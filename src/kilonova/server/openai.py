@@ -45,7 +45,7 @@ class OpenAI:
         """``GET /v1/models``."""
         return Answer(openai.render_models(self._models))
 
-    async def _item(self, call: Call, engine: Engine, given: str | openai.Mixture) -> Text | Encoded | Mixed:
+    async def _item(self, call: Call, engine: Engine, given: str | openai.Composite) -> Text | Encoded | Mixed:
         if isinstance(given, str):
             return Text(given, Truncation.NONE)
         kinds = [*([Modality.TEXT] if given.text is not None else []), *given.files]

@@ -68,7 +68,7 @@ OPERATIONS = (
         "GetItemMedia", "GET", "/v1/items/{id}/media", "The file of a point; takes Range.", None,
         "application/octet-stream", (("collection", "Where the point is; files by default."),),
     ),
-    Described("CreateEmbeddings", "POST", "/v1/embeddings", "OpenAI's, of texts, files, mixtures.", EmbeddingsRequest),
+    Described("CreateEmbeddings", "POST", "/v1/embeddings", "OpenAI's, of texts, files or both.", EmbeddingsRequest),
     Described("ListModels", "GET", "/v1/models", "OpenAI's list of models."),
 )  # fmt: skip
 

@@ -102,7 +102,7 @@ def check_point(point: Point) -> None:
     if not _is_id(point.id):
         raise InvalidInput(f"{shown!r} is no id of a point.", f"Use 1 to {MAX_ID:,} characters of valid Unicode.")
     if not np.isfinite(point.vector).all():
-        raise InvalidInput(f"The vector of {shown} has numbers that are not finite.")
+        raise InvalidInput(f"The vector of {shown} has values that are not finite.")
     if len(point.text) > MAX_TEXT or not _encodable(point.text):
         raise InvalidInput(
             f"The text of {shown} cannot be kept.", f"Send at most {MAX_TEXT:,} characters of valid Unicode."
@@ -133,15 +133,15 @@ def check_query(collection: Collection, vector: np.ndarray) -> None:
     """Refuse a query that does not fit into a collection.
 
     Raises:
-        InvalidInput: its length is not the collection's dimension, or it has numbers that are not finite.
+        InvalidInput: its length is not the collection's dimension, or it has values that are not finite.
     """
     if vector.shape != (collection.dimension,):
         raise InvalidInput(
-            f"The query is a vector of {vector.size} numbers; "
+            f"The query is a vector of {vector.size} dimensions; "
             f"{collection.name} holds vectors of {collection.dimension}."
         )
     if not np.isfinite(vector).all():
-        raise InvalidInput("The query is a vector with numbers that are not finite.")
+        raise InvalidInput("The query is a vector with values that are not finite.")
 
 
 def check_payload(payload: Any, where: str) -> None:

@@ -88,7 +88,7 @@ def tone(seconds: float, rate: int, channels: int = 1, hertz: float = 440.0) -> 
 
 @cache
 def sound(form: str = "wav", seconds: float = 1.0, rate: int = 32_000, layout: str = "mono") -> bytes:
-    """A sound file of a tone."""
+    """An audio file of a tone."""
     container, codec = (SOUNDS | SOUND_CODECS)[form]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
@@ -109,7 +109,7 @@ def video(
     drop: int = 0,
     late: float = 0.0,
 ) -> bytes:
-    """A film whose brightness rises with time, and a tone.
+    """A video whose brightness rises with time, and a tone.
 
     ``drop`` leaves out so many of every ten frames; ``late`` is when the tone begins, in seconds.
     """

@@ -230,7 +230,7 @@ def job_id(arn: str, region: str, account: str) -> str:
 
 
 def unknown(arn: str) -> InvalidInput:
-    """What a caller is told of an invocation that is not there, or not theirs."""
+    """What a caller learns of an invocation that is not there, or not theirs."""
     return InvalidInput(f"There is no asynchronous invocation {arn[:200]}.", "ListAsyncInvokes lists them.")
 
 
@@ -292,8 +292,8 @@ def parse_list(query: Sequence[tuple[str, str]]) -> ListQuery:
     """
     values = dict(query)
     known = {"submitTimeAfter", "submitTimeBefore", "statusEquals", "maxResults", "nextToken", "sortBy", "sortOrder"}
-    if strange := sorted(values.keys() - known):
-        raise InvalidInput(f"Unknown parameter {strange[0]}.", f"Known: {', '.join(sorted(known))}.")
+    if unknown_names := sorted(values.keys() - known):
+        raise InvalidInput(f"Unknown parameter {unknown_names[0]}.", f"Known: {', '.join(sorted(known))}.")
     _one_of("statusEquals", values.get("statusEquals"), tuple(JobStatus))
     _one_of("sortBy", values.get("sortBy"), ("SubmissionTime",))
     _one_of("sortOrder", values.get("sortOrder"), ("Ascending", "Descending"))

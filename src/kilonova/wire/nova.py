@@ -48,7 +48,7 @@ __all__ = [
 
 
 class EmbeddingMode(StrEnum):
-    """One vector for a film's frames and sound together, or one for each."""
+    """One vector for a video's frames and audio together, or one for each."""
 
     COMBINED = "AUDIO_VIDEO_COMBINED"
     SEPARATE = "AUDIO_VIDEO_SEPARATE"
@@ -143,14 +143,14 @@ class ImageParams(WireModel):
 
 
 class AudioParams(WireModel):
-    """A sound of at most 30 s."""
+    """An audio clip of at most 30 s."""
 
     format: AudioFormat
     source: Source
 
 
 class VideoParams(WireModel):
-    """A film of at most 30 s."""
+    """A video of at most 30 s."""
 
     format: VideoFormat
     source: Source

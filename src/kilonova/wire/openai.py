@@ -28,8 +28,8 @@ from kilonova.wire.nova import Source, WireModel
 
 __all__ = [
     "MAX_INPUTS",
+    "Composite",
     "EmbeddingsRequest",
-    "Mixture",
     "breach",
     "check_dimension",
     "error_body",
@@ -44,7 +44,7 @@ _FORMS = ("str", "Words")
 _TYPES = {400: "invalid_request_error", 403: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
-class Mixture(WireModel):
+class Composite(WireModel):
     """An input that is not a text only: one file, or a file with a text or with others, for models that mix."""
 
     text: Annotated[str, Field(min_length=1)] | None = None
@@ -65,7 +65,7 @@ class Mixture(WireModel):
 
 
 _Input = Annotated[
-    Annotated[str, Tag("a text")] | Annotated[Mixture, Tag("an object")],
+    Annotated[str, Tag("a text")] | Annotated[Composite, Tag("an object")],
     Discriminator(lambda given: "a text" if isinstance(given, str) else "an object"),
 ]
 
@@ -130,8 +130,8 @@ def breach(error: ValidationError) -> InvalidInput:
     path = found[0][0]
     # Of what a value could be, the form whose own rule it breaks says more than the one that it is not.
     alternatives = [one for own, one in found if own == path]
-    told = next((one for one in alternatives if not one["type"].endswith("_type")), alternatives[0])
-    return InvalidInput(f"{told['msg']} (parameter: {path})" if path else str(told["msg"]))
+    first = next((one for one in alternatives if not one["type"].endswith("_type")), alternatives[0])
+    return InvalidInput(f"{first['msg']} (parameter: {path})" if path else str(first["msg"]))
 
 
 def _path(place: Sequence[int | str]) -> str:

@@ -306,7 +306,7 @@ def decode_vector(vector: str | list[float]) -> np.ndarray:
     except (binascii.Error, ValueError, OverflowError) as error:
         raise InvalidInput(f"A vector cannot be read: {error}.", "Send numbers, or base64 of float32.") from None
     if not np.isfinite(made).all():
-        raise InvalidInput("A vector has numbers that are not finite.")
+        raise InvalidInput("A vector has values that are not finite.")
     return made
 
 

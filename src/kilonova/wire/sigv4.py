@@ -175,7 +175,7 @@ class _Signed:
 
 
 class _Signer(botocore.auth.SigV4Auth):  # type: ignore[misc]
-    """botocore's signer, told which headers were signed and what the body's hash is."""
+    """botocore's signer, which knows which headers were signed and what the body's hash is."""
 
     def __init__(self, credential: Credential, scope: re.Match[str], names: Sequence[str], body_hash: str) -> None:
         keys = botocore.credentials.Credentials(credential.access_key_id, credential.secret_access_key)

@@ -22,7 +22,7 @@ _WHOLE = 4 * FRAMES_PER_SECOND
 
 @dataclass(frozen=True)
 class Heard:
-    """A sound made ready for the tower: its spectrogram float32 [128, frames], and its semitones float32 [84]."""
+    """An audio clip made ready for the tower: its spectrogram float32 [128, frames], and its semitones float32 [84]."""
 
     mel: np.ndarray
     semitones: np.ndarray
@@ -35,7 +35,7 @@ def hear(samples: np.ndarray) -> Heard:
 
 @dataclass(frozen=True)
 class AudioFeatures:
-    """What the tower says of n sounds, float32.
+    """What the tower says of n audio clips, float32.
 
     Attributes:
         pooled: [n, 384]: the network's last feature map, averaged over time.
@@ -50,13 +50,13 @@ class AudioFeatures:
 
 
 class AudioTower:
-    """Sounds to features, one at a time, so that they do not depend on what else is in the batch."""
+    """Audio clips to features, one at a time, so that they do not depend on what else is in the batch."""
 
     def __init__(self, weights: Path) -> None:
         self._session = open_session(weights / "audio.onnx")
 
     def __call__(self, sounds: Sequence[Heard]) -> AudioFeatures:
-        """The features of sounds, those of spectrograms averaged over windows by their length."""
+        """The features of audio clips, those of spectrograms averaged over windows by their length."""
         parts = []
         for sound in sounds:
             pooled, texture, classes = self._one(sound.mel)
@@ -69,7 +69,7 @@ class AudioTower:
             missing = _WHOLE - total
             around = ((0, 0), (missing // 2, missing - missing // 2))
             (pooled, texture, classes), padded = self._run(mel), self._run(np.pad(mel, around, constant_values=SILENCE))
-            return [(pooled + padded[0]) / 2, texture, (classes + padded[2]) / 2]  # texture is of the sound alone
+            return [(pooled + padded[0]) / 2, texture, (classes + padded[2]) / 2]  # texture is of the audio alone
         starts = [start for start in range(0, total, _WINDOW) if start == 0 or total - start >= _LEAST]
         ends = [*starts[1:], total]
         sums: list[np.ndarray] = []

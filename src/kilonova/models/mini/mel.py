@@ -1,5 +1,5 @@
-"""What is heard of a sound: log-mel spectrograms as EfficientAT computes them (Schmid et al., ICASSP 2023), and which
-semitones stand out. In numpy."""
+"""What is heard of an audio clip: log-mel spectrograms as EfficientAT computes them (Schmid et al., ICASSP 2023), and
+which semitones stand out. In numpy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEL_BANDS = 128
 FRAMES_PER_SECOND = 100
 _FFT, _WINDOW, _HOP = 1024, 800, RATE // FRAMES_PER_SECOND
 _TOP = 15_000.0  # Hz
-_CHUNK = 512  # frames transformed at once, which bounds the memory of long sounds
+_CHUNK = 512  # frames transformed at once, which bounds the memory of long audio clips
 SEMITONES = 84
 _LOWEST = 55.0  # Hz, the note A1
 _LONG, _LONG_HOP = 8192, 4096  # long windows tell low notes apart
@@ -56,7 +56,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     """Samples float32 [n] at 32 kHz → float32 [128, frames], 100 frames a second, scaled to about -1 to 1.
 
     Pre-emphasis 0.97, windows of 25 ms centred on their frame (ends are mirrored), power spectrum of 1,024 points,
-    ``(log(mel + 1e-5) + 4.5) / 5``. Sounds shorter than 40 ms are lengthened with silence.
+    ``(log(mel + 1e-5) + 4.5) / 5``. Audio clips shorter than 40 ms are lengthened with silence.
     """
     if len(samples) < _FFT + _WINDOW:
         samples = np.pad(samples, (0, _FFT + _WINDOW - len(samples)))

@@ -16,10 +16,10 @@ from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
 from kilonova.models.mini import space
 from kilonova.models.mini.audio import AudioFeatures, AudioTower, Heard, hear
-from kilonova.models.mini.film import distinct
 from kilonova.models.mini.image import ImageFeatures, ImageTower, Squares, squares
 from kilonova.models.mini.session import open_session, weights_folder
 from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
+from kilonova.models.mini.video import distinct
 from kilonova.models.truncation import truncate
 
 __all__ = ["Mini"]

@@ -1,19 +1,19 @@
 """The layout of kilonova-mini's vectors.
 
-Of every eight of the first 1,024 numbers five are trained for meaning across all kinds of input ("sense") and three
+Of every eight of the first 1,024 dimensions five are trained for meaning across all kinds of input ("sense") and three
 are a text's wording, the text encoder's own principal components, so that every Matryoshka prefix holds both in the
-same proportion. Images and sounds have sense and no wording: in what order texts find them, and they texts, does not
+same proportion. Images and audio have sense and no wording: in what order texts find them, and they texts, does not
 depend on how much of a text's vector is wording, which the purpose decides. The last 2,048 are what an image (1,024)
-or a sound (1,024) is like beyond its meaning, which tells near-duplicates apart.
+or an audio clip (1,024) is like beyond its meaning, which tells near-duplicates apart.
 
 So that one query ranks all kinds by their cosines as they come (benchmarks/one_space.py):
 
 - What texts have in common, their mean and the direction in which languages differ, is partly taken out for
   GENERIC_RETRIEVAL and GENERIC_INDEX. It made every Chinese text outrank every image for a Chinese query.
-- Texts about what is heard differ from texts about what is seen in one direction of sense. Sounds move along it, images
-  and films move against it, and stored texts stay out of it, so that no image or sound prefers one of them.
-- Images and sounds spend a part of their length on their own numbers. Stored texts spend as much on numbers that
-  sounds and images leave empty, so that at 3,072 numbers they are no nearer to queries than at 1,024.
+- Texts about what is heard differ from texts about what is seen in one direction of sense. Audio moves along it,
+  images and videos move against it, and stored texts stay out of it, so that no image or audio clip prefers one.
+- Images and audio spend a part of their length on their own dimensions. Stored texts spend as much on dimensions that
+  audio and images leave empty, so that at 3,072 dimensions they are no nearer to queries than at 1,024.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _GROUP, _SENSES = 8, 5
 SENSE, WORDING = SHARED * _SENSES // _GROUP, SHARED * (_GROUP - _SENSES) // _GROUP
 
 # How much of a text's vector is sense and how much wording. What is stored is mostly wording, for texts are compared
-# with it; images and sounds look at the sense alone (training/README.md has the figures that decided).
+# with it; images and audio look at the sense alone (training/README.md has the figures that decided).
 _GAINS = MappingProxyType(
     dict.fromkeys(Purpose, (0.7, 0.714))
     | {
@@ -57,24 +57,25 @@ _GAINS = MappingProxyType(
         Purpose.DOCUMENT_RETRIEVAL: (0.15, 0.989),
     }
 )
-# What stays out of the direction of what is heard: texts that images and sounds look for or are sorted by.
+# What stays out of the direction of what is heard: texts that images and audio look for or are sorted by.
 _NEITHER = frozenset({Purpose.GENERIC_INDEX, Purpose.AUDIO_RETRIEVAL, Purpose.CLASSIFICATION})
 # How much of what is usual leaves: of queries' mean sense, of mean wording, of the direction of languages, and of the
-# mean sense of sounds.
+# mean sense of audio clips.
 _ASKED_MEAN, _WORDING_MEAN, _LANGUAGE, _SOUNDS_MEAN = (np.float32(part) for part in (0.25, 0.5, 0.5, 0.25))
-# How far images, sounds, and the sound of a film move towards what is heard.
+# How far images, audio, and the audio of a video move towards what is heard.
 _SEEN, _HEARD, _HEARD_IN_FILM = (np.float32(step) for step in (-0.3, 0.3, -0.2))
-# The share of length that a stored text has beyond the shared numbers, and where: sounds fill 852 of their own 1,024.
+# The share of length that a stored text has beyond the shared dimensions, and where: audio fills 852 of its
+# own 1,024.
 _STORED_SHARE, _EMPTY = 0.7, 168
-# The share of length that an image's and a sound's own 1,024 numbers have of the whole vector.
+# The share of length that an image's and an audio clip's own 1,024 dimensions have of the whole vector.
 _OWN_SHARES = (0.5, 0.7)
-# The weight of a page's looks beside its words, and of a film's sound beside its frames.
+# The weight of a page's looks beside its words, and of a video's audio beside its frames.
 _PAGE_LOOKS, _FILM_SOUND = np.float32(0.2), np.float32(0.73)
 
 
 @dataclass(frozen=True)
 class Usual:
-    """What is usual and says nothing about one text or sound, float32; made by ``training/space.py``.
+    """What is usual and says nothing about one text or audio clip, float32; made by ``training/space.py``.
 
     Attributes:
         asked_sense: [640], the mean of queries.
@@ -83,7 +84,7 @@ class Usual:
         stored_wording: [384], the mean of stored texts.
         stored_language: [384], of length one, for stored texts.
         heard: [640], of length one: from texts about what is seen to texts about what is heard.
-        sounds: [640], the mean of sounds.
+        sounds: [640], the mean of audio clips.
     """
 
     asked_sense: np.ndarray
@@ -132,17 +133,17 @@ def _along(rows: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def _groups(vectors: np.ndarray) -> np.ndarray:
-    """The shared numbers of vectors as a view [n, 128, 8]."""
+    """The shared dimensions of vectors as a view [n, 128, 8]."""
     return vectors.reshape(len(vectors), -1, _GROUP)[:, : SHARED // _GROUP]
 
 
 def seen(sense: np.ndarray, own: np.ndarray, usual: Usual) -> np.ndarray:
-    """Vectors float32 [n, 3072] of images from sense [n, 640] and own numbers [n, 1024], both of length one."""
+    """Vectors float32 [n, 3072] of images from sense [n, 640] and own dimensions [n, 1024], both of length one."""
     return _with_own(unit(sense + _SEEN * usual.heard), own, 0)
 
 
 def heard(sense: np.ndarray, own: np.ndarray, usual: Usual, in_film: bool = False) -> np.ndarray:
-    """Vectors float32 [n, 3072] of sounds from sense [n, 640] and own numbers [n, 1024], both of length one."""
+    """Vectors float32 [n, 3072] of audio clips from sense [n, 640] and own dimensions [n, 1024], both of length one."""
     step = _HEARD_IN_FILM if in_film else _HEARD
     return _with_own(unit(unit(sense - _SOUNDS_MEAN * usual.sounds) + step * usual.heard), own, 1)
 
@@ -156,12 +157,12 @@ def _with_own(sense: np.ndarray, own: np.ndarray, place: int) -> np.ndarray:
 
 
 def page_vectors(looks: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Vectors of pages [n, 3072] from those of their picture and of their text."""
+    """Vectors of pages [n, 3072] from those of their image and of their text."""
     return unit(_PAGE_LOOKS * looks + words)
 
 
 def film_vector(frames: np.ndarray, weights: np.ndarray, sound: np.ndarray | None) -> np.ndarray:
-    """The vector of a film [1, 3072] from those of its frames [n, 3072] with their weights [n], and of its sound
+    """The vector of a video [1, 3072] from those of its frames [n, 3072] with their weights [n], and of its audio
     [1, 3072], if it has one."""
     seen = unit(weights[None] @ frames)
     return seen if sound is None else unit(seen + _FILM_SOUND * unit(sound))

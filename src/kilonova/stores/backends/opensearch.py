@@ -5,7 +5,7 @@ point's ``id``, ``payload`` and ``text`` as they were given, its ``vector``, its
 (BM25 is OpenSearch's own), and for filters ``has`` and, nested by name and value, ``ordered`` (``filters.flat``).
 
 How OpenSearch scores neighbours: docs.opensearch.org/latest/vector-search/specialized-operations/ and its
-"spaces" page; ``_similarity`` undoes it. A bulk write is not one transaction there: what fails is told, the rest stays.
+"spaces" page; ``_similarity`` undoes it. A bulk write is no transaction there: what fails is reported, the rest stays.
 """
 
 from __future__ import annotations

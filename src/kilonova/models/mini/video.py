@@ -1,4 +1,4 @@
-"""Which frames of a film are worth the image tower's time."""
+"""Which frames of a video are worth the image tower's time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from PIL import Image as Pillow
 __all__ = ["distinct"]
 
 _SIDE = 8
-# Mean difference of two frames' 8 x 8 thumbnails, of 1. Below it they show the same: recall of photographs in a film of
-# 300 of them was the same with half as many frames (benchmarks/README.md).
+# Mean difference of two frames' 8 x 8 thumbnails, of 1. Below it they show the same: recall of photographs in a video
+# of 300 of them was the same with half as many frames (benchmarks/README.md).
 _ALIKE = 0.1
 
 
