@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import h2.connection
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 KEY = "kilonova-floods-key"
 CREDENTIALS = (

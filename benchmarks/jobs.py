@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import av
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 from PIL import Image
 
 from kilonova import _home

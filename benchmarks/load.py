@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from tests import samples
 from tests.servers import API_KEY, NOVA, Kilonova

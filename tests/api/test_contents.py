@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 
 import kilonova
+from kilonova.api.contents import Content
 from kilonova.api.reading import InputReader
 from kilonova.media.content import Encoded, Image, Input
 from kilonova.models.cards import FAKE
@@ -30,7 +31,14 @@ def test_paths_bytes_pillow_and_pixels_are_one_image(embedder: kilonova.Embedder
     path = tmp_path / "图片.png"
     path.write_bytes(data)
     image = PIL.Image.open(io.BytesIO(data))
-    forms = [path, kilonova.Image(path), kilonova.Image(str(path)), kilonova.Image(data), image, kilonova.Image(image)]
+    forms: list[Content] = [
+        path,
+        kilonova.Image(path),
+        kilonova.Image(str(path)),
+        kilonova.Image(data),
+        image,
+        kilonova.Image(image),
+    ]
     vectors = embedder.embed_many([*forms, kilonova.Image(np.asarray(image.convert("RGB")))])
     assert vectors.shape == (7, 1024)
     assert np.array_equal(vectors, np.repeat(vectors[:1], 7, axis=0))
@@ -129,7 +137,7 @@ def test_many_are_each_one_in_order_with_progress(embedder: kilonova.Embedder) -
 
 
 def test_one_bad_content_of_many(embedder: kilonova.Embedder) -> None:
-    contents = ["a", Path("nowhere.png"), "b"]
+    contents: list[Content] = ["a", Path("nowhere.png"), "b"]
     kinds = [isinstance(result, kilonova.KilonovaError) for result in embedder.embed_each(contents)]
     assert kinds == [False, True, False]
     with pytest.raises(kilonova.InvalidInput, match="nowhere"):

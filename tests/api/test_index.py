@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kilonova
+from kilonova.api.contents import Content
 from tests.servers import API_KEY, Kilonova
 
 
@@ -140,7 +141,7 @@ def test_a_client_finds_what_the_index_finds(index: kilonova.Index, client: kilo
 
 
 def test_a_client_embeds_what_an_embedder_does(client: kilonova.Client, folder: Path) -> None:
-    contents = [
+    contents: list[Content] = [
         "海上的帆船",
         kilonova.Image(folder / "cat.webp"),
         kilonova.Image(folder / "cat.webp", "DOCUMENT_IMAGE"),
@@ -182,7 +183,7 @@ def test_errors_come_back_as_themselves(client: kilonova.Client, server: Kilonov
 
 def test_busy_servers_are_asked_again() -> None:
     answers = [(429, "ThrottlingException"), (503, "ServiceUnavailableException"), (200, "")]
-    seen = []
+    seen: list[object] = []
 
     class Busy(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_tables_show_names_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["embed", "--model", "fake"], ["search", "--mode", "keyword"], ["search"]])
 def test_arguments_that_are_no_utf8(tmp_path: Path, arguments: list[str]) -> None:
-    command = [str(BIN / "kilonova"), *arguments, b"caf\xff"]
+    command: list[Any] = [str(BIN / "kilonova"), *arguments, b"caf\xff"]
     if arguments[0] == "search":
         media = tmp_path / "a.txt"
         media.write_text("caf\u00e9")

@@ -13,8 +13,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from kilonova.storage.local import endpoint
-from tests.servers import BIN, clean_environment, free_port, start_segmented
+from kilonova.storage.local import endpoint, free_port
+from tests.servers import BIN, clean_environment, start_segmented
 
 
 @pytest.fixture(scope="module")

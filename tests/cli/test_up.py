@@ -35,7 +35,7 @@ class Up:
         (home / "credentials.toml").write_text(CREDENTIALS)
         self.variables = {**clean_environment(), "KILONOVA_HOME": str(home)}
         self.log = home / "log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Any = None
 
     def start(self) -> Self:
         command = [str(BIN / "kilonova"), "up", "--port", str(self.port), "--model", "fake", "--data", str(self.data)]
@@ -210,7 +210,8 @@ def test_an_orphan_of_an_earlier_life_is_ended_and_nobody_else(tmp_path: Path) -
         assert "Another `kilonova up` uses" in done.stderr
         assert up.readiness()[0] == 200
     finally:
-        for process in (stranger, orphan, up.process):
+        every: list[Any] = [stranger, orphan, up.process]
+        for process in every:
             if process is not None:
                 process.terminate()
                 process.wait(30)

@@ -42,7 +42,11 @@ def vectors(answer: dict[str, Any], *types: str) -> list[np.ndarray]:
 
 def test_text_through_the_real_model(mini: Kilonova) -> None:
     client = mini.client()
-    beach = {"embeddingPurpose": "TEXT_RETRIEVAL", "embeddingDimension": 384, "text": {"value": "日落海滩"}}
+    beach: dict[str, Any] = {
+        "embeddingPurpose": "TEXT_RETRIEVAL",
+        "embeddingDimension": 384,
+        "text": {"value": "日落海滩"},
+    }
     [query] = vectors(invoke(client, **beach), "TEXT")
     similarity = [
         float(query @ vectors(invoke(client, embeddingDimension=384, text={"value": text}), "TEXT")[0])
@@ -57,7 +61,8 @@ def test_words_find_pictures_and_sounds_through_the_real_model(mini: Kilonova) -
     def sample(kind: str, name: str) -> np.ndarray:
         path = MEDIA / name
         content = {"format": path.suffix[1:], "source": inline(path.read_bytes())}
-        return vectors(invoke(client, **{kind: content}), kind.upper())[0]
+        body: dict[str, Any] = {kind: content}
+        return vectors(invoke(client, **body), kind.upper())[0]
 
     index = [sample("image", f"{name}.webp") for name in ("dog", "piano", "sailing")]
     for words, wanted in (("狗", 0), ("a piano", 1), ("日落时海上的帆船", 2)):
@@ -128,7 +133,7 @@ def test_sounds_inline_and_from_s3(bedrock: Any, s3: S3, form: str) -> None:
         vectors(invoke(bedrock, audio={"format": form, "source": source}), "AUDIO")[0]
         for source in (inline(data), stored(s3, f"sound.{form}", data))
     ]
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_mp3_by_its_mime_name(bedrock: Any) -> None:
@@ -393,7 +398,7 @@ def test_a_bearer_key_over_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with Kilonova("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")) as server:
         assert server.url.startswith("https://")
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "kilonova-test-key")
-        patient = {"retries": {"max_attempts": 5}}
+        patient: dict[str, Any] = {"retries": {"max_attempts": 5}}
         invoke(server.client(**patient), text={"value": "x"})
         context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
         with httpx.Client(http2=True, verify=context) as modern:

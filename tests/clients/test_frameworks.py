@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 from collections.abc import Iterator
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -27,11 +28,17 @@ def data_url(kind: str, data: bytes) -> str:
 
 
 def test_litellm(aws: Kilonova) -> None:
-    import litellm
+    import litellm as package
+
+    litellm: Any = package  # whose functions have the types of coroutines, too
 
     client = aws.client()
     here = invoke(client, embeddingDimension=256, text={"value": "日落海滩"})["embeddings"][0]["embedding"]
-    options = {"model": f"bedrock/{NOVA}", "aws_region_name": "us-east-1", "aws_bedrock_runtime_endpoint": aws.url}
+    options: dict[str, Any] = {
+        "model": f"bedrock/{NOVA}",
+        "aws_region_name": "us-east-1",
+        "aws_bedrock_runtime_endpoint": aws.url,
+    }
     answer = litellm.embedding(input=["日落海滩", "a dog"], dimensions=256, **options)
     assert len(answer.data) == 2
     assert np.allclose(answer.data[0]["embedding"], here)
@@ -99,7 +106,7 @@ def test_openai_refuses(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="512 is no dimension"):
         client.embeddings.create(model="fake", input="x", dimensions=512)
     with pytest.raises(openai.BadRequestError, match="encoding_format"):
-        client.embeddings.create(model="fake", input="x", encoding_format="hex")  # type: ignore[call-overload]
+        client.embeddings.create(model="fake", input="x", encoding_format=cast(Any, "hex"))  # type: ignore[call-overload]
     with pytest.raises(openai.NotFoundError, match="Served: fake"):
         client.embeddings.create(model="text-embedding-3-small", input="x")
     with pytest.raises(openai.AuthenticationError):

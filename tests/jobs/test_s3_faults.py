@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import pytest
 
+from kilonova.storage.local import free_port
 from tests import samples
 from tests.jobs.test_async_invoke import lines, source, start, wait
-from tests.servers import S3, Kilonova, free_port
+from tests.servers import S3, Kilonova
 
 _SAID = b"<Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
 _SLOW_DOWN = (

@@ -1,4 +1,5 @@
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -49,7 +50,7 @@ def test_channels_are_averaged(layout: str) -> None:
 def test_sample_formats(codec: str) -> None:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="wav") as out:
-        stream = out.add_stream(codec, rate=16_000, layout="mono")
+        stream: Any = out.add_stream(codec, rate=16_000, layout="mono")
         wave = (np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000) * 12_000).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = 16_000

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zlib
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import PIL.Image
@@ -46,7 +46,9 @@ def file(form: str) -> bytes:
 
 
 def seen(data: bytes) -> np.ndarray:
-    return image.decode(memoryview(data), Detail.STANDARD).pixels.astype(int)  # as decoding processes get it
+    return image.decode(cast(bytes, memoryview(data)), Detail.STANDARD).pixels.astype(
+        int
+    )  # as decoding processes get it
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))

@@ -7,6 +7,7 @@ import random
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import av.error
@@ -61,9 +62,9 @@ def tone(ending: str) -> bytes:
     layout = "mono"
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as out:
-        stream = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
+        stream: Any = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
         stream.bit_rate = 64_000  # wmav2 has no default
-        out.mux(samples._encode_sound(stream, samples.tone(1.0, rate, stream.layout.nb_channels), layout, rate))
+        out.mux(samples.encode_sound(stream, samples.tone(1.0, rate, stream.layout.nb_channels), layout, rate))
     return buffer.getvalue()
 
 
@@ -74,7 +75,7 @@ def film(ending: str) -> bytes:
     buffer = io.BytesIO()
     options = {"mpegts_m2ts_mode": "1"} if ending in ("mts", "m2ts") else {}
     with av.open(buffer, "w", format=form, options=options) as out:
-        stream = out.add_stream(codec, rate=25)
+        stream: Any = out.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for index in range(50):
             pixels = np.full((size[1], size[0], 3), 16 + 4 * index, np.uint8)
@@ -86,7 +87,9 @@ def film(ending: str) -> bytes:
 
 
 def decoded(modality: Modality, data: bytes, part: VideoPart = VideoPart.BOTH) -> Image | Audio | Video | None:
-    return decoder.decode(Encoded(modality, memoryview(data), part=part), 32_000, 1.0)  # as decoding processes get it
+    return decoder.decode(
+        Encoded(modality, cast(bytes, memoryview(data)), part=part), 32_000, 1.0
+    )  # as decoding processes get it
 
 
 @pytest.mark.parametrize("ending", IMAGES)
@@ -120,7 +123,7 @@ def test_films(ending: str) -> None:
 
 
 def test_no_ending_is_claimed_that_is_not_tried() -> None:
-    tried = {Modality.IMAGE: IMAGES, Modality.AUDIO: SOUNDS, Modality.VIDEO: VIDEOS}
+    tried: dict[Modality, Any] = {Modality.IMAGE: IMAGES, Modality.AUDIO: SOUNDS, Modality.VIDEO: VIDEOS}
     for name, modality in sniff._MODALITIES.items():
         assert name in tried[modality] or name in (*sniff.HEIC, "three_gp"), name
 
@@ -131,9 +134,9 @@ def test_no_ending_is_claimed_that_is_not_tried() -> None:
 def test_sound_alone_in_the_container_of_a_film(form: str, codec: str) -> None:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as out:
-        stream = out.add_stream(codec, rate=48_000, layout="mono")
+        stream: Any = out.add_stream(codec, rate=48_000, layout="mono")
         stream.bit_rate = 64_000
-        out.mux(samples._encode_sound(stream, samples.tone(2.0, 48_000), "mono", 48_000))
+        out.mux(samples.encode_sound(stream, samples.tone(2.0, 48_000), "mono", 48_000))
     data = buffer.getvalue()
     for found in (decoded(Modality.AUDIO, data), decoded(Modality.VIDEO, data, VideoPart.ANY)):
         assert isinstance(found, Audio)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import wave
+from typing import Any
 
 import av
 import numpy as np
@@ -25,15 +26,15 @@ def vbr(*parts: tuple[float, int]) -> bytes:
     for seconds, bits in parts:
         buffer = io.BytesIO()
         with av.open(buffer, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as out:
-            stream = out.add_stream("libmp3lame", rate=RATE, layout="mono")
+            stream: Any = out.add_stream("libmp3lame", rate=RATE, layout="mono")
             stream.bit_rate = bits
-            out.mux(samples._encode_sound(stream, samples.tone(seconds, RATE), "mono", RATE))
+            out.mux(samples.encode_sound(stream, samples.tone(seconds, RATE), "mono", RATE))
         data += buffer.getvalue()
     return data
 
 
 def said(data: bytes) -> float:
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         return float(container.duration or 0) / av.time_base
 
 
@@ -94,6 +95,7 @@ def ends(data: bytes, modality: Modality) -> list[float]:
     segmenter = Segmenter(io.BytesIO(data), modality, 5.0, 1.0, RATE)
     found: list[float] = []
     while (segment := segmenter.segment(len(found))) is not None:
+        assert segment.end is not None
         found.append(segment.end)
     return found
 
@@ -172,7 +174,7 @@ def test_samples_that_are_no_numbers_cost_themselves(strange: float, share: floa
     values[:: round(1 / share)] = strange
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="wav") as out:
-        stream = out.add_stream("pcm_f32le", rate=RATE, layout="mono")
+        stream: Any = out.add_stream("pcm_f32le", rate=RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(values.reshape(1, -1), format="flt", layout="mono")
         frame.sample_rate = RATE
         out.mux(stream.encode(frame))

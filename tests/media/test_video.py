@@ -91,7 +91,7 @@ def test_a_silent_film() -> None:
 def test_rotation(degrees: int) -> None:
     source = io.BytesIO(samples.video("mp4", with_sound=False))
     turned = io.BytesIO()
-    with av.open(source) as given, av.open(turned, "w", format="mp4") as out:
+    with av.open(source, "r") as given, av.open(turned, "w", format="mp4") as out:
         stream = out.add_stream_from_template(given.streams.video[0])
         for packet in given.demux(video=0):
             if packet.dts is not None:

@@ -15,7 +15,7 @@ import pytest
 from kilonova.engine.engine import Engine
 from kilonova.errors import AccessDenied, InvalidInput, KilonovaError, NoAudioTrack, Unavailable
 from kilonova.media import decoder
-from kilonova.media.content import Content, Detail, Encoded, Modality, Text, Truncation, VideoPart
+from kilonova.media.content import Content, Detail, Encoded, Input, Modality, Text, Truncation, VideoPart
 from kilonova.models import registry
 from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
@@ -86,7 +86,7 @@ def test_through_an_engine(bedrock: str) -> None:
             silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_sound=False), part=VideoPart.AUDIO)
             with pytest.raises(NoAudioTrack, match="no audio track"):
                 await engine.embed(silent, Purpose.GENERIC_INDEX, 256)
-            broken = [Encoded(Modality.IMAGE, b"\x89PNG nothing", "png"), Text("fine")]
+            broken: list[Input] = [Encoded(Modality.IMAGE, b"\x89PNG nothing", "png"), Text("fine")]
             answers = await asyncio.gather(
                 *(engine.embed(one, Purpose.GENERIC_INDEX, 256) for one in broken), return_exceptions=True
             )

@@ -18,10 +18,10 @@ from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from kilonova.models.mini import space
 from kilonova.models.mini.audio import AudioTower, hear
-from kilonova.models.mini.film import distinct
 from kilonova.models.mini.mel import SEMITONES, SILENCE, log_mel, semitones
 from kilonova.models.mini.session import open_session, weights_folder
 from kilonova.models.mini.text import TextTower, add_spaces, open_tokenizer
+from kilonova.models.mini.video import distinct
 from kilonova.testing.models import ModelSuite, vectors
 from tests import samples
 

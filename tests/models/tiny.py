@@ -10,6 +10,7 @@ import tempfile
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from kilonova.models.torch import libraries
 from tests.needs import skip_module
@@ -64,14 +65,14 @@ def bert() -> str:
     return str(home / "bert")
 
 
-class _States(torch.nn.Module):
+class _States(torch.nn.Module):  # type: ignore[name-defined]
     """A model of transformers as an ONNX file has it: three inputs, the states of the last layer."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: Any, mask: Any, types: Any) -> Any:
         return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
 
 

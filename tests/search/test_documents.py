@@ -16,7 +16,7 @@ from kilonova._process.parent import ChildDied
 from kilonova.errors import Unavailable
 from kilonova.media import office
 from kilonova.media.ocr import PageReader
-from kilonova.segments import document_worker, pdf, read
+from kilonova.segments import document_worker, read
 from kilonova.segments.document_worker import FactsRequest, PageRequest
 from kilonova.segments.documents import Page
 from kilonova.segments.files import Kind
@@ -79,7 +79,7 @@ def test_pages_that_break_their_reader(tmp_path: Path, folder: Path, monkeypatch
     """One of them costs itself; three in a row end the file, for nothing says where its end is."""
     right, asked = read.Readers._ask, []
 
-    async def ask(self: read.Readers, wanted: object) -> object:
+    async def ask(self: read.Readers, wanted: FactsRequest | PageRequest) -> object:
         if isinstance(wanted, PageRequest):
             asked.append(wanted.number)
             if wanted.number in (1, *range(4, 99)):
@@ -170,7 +170,7 @@ def test_a_picture_stays_where_its_words_cannot_be_read(tmp_path: Path, monkeypa
     def crash(_: object, pixels: np.ndarray) -> str:
         raise RuntimeError(pixels.shape)
 
-    monkeypatch.setattr(pdf.PageReader, "__call__", crash)
+    monkeypatch.setattr(PageReader, "__call__", crash)
     path = tmp_path / "scan.pdf"
     path.write_bytes(paged(b"40 40 200 50 re f"))
     page = document_worker.handler(str(tmp_path))(PageRequest(str(path), ObjectInfo(1, ""), 0))

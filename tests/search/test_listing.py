@@ -93,7 +93,7 @@ def test_they_are_counted_and_no_failures(tmp_path: Path, folder: Path) -> None:
 
 
 def test_overlapping_roots_count_a_file_once(tmp_path: Path, folder: Path) -> None:
-    roots = [folder / "a.txt", folder / "sub", folder, f"{folder}/", folder / "sub" / "in.txt"]
+    roots: list[Path | str] = [folder / "a.txt", folder / "sub", folder, f"{folder}/", folder / "sub" / "in.txt"]
     tally = brought(tmp_path, *roots)
     assert (tally.total, tally.added, tally.other.total(), tally.skipped["system"]) == (3, 3, 4, 3)
     (first,) = (one for one in look(resolve([str(root) for root in roots])).files if one.name == "a.txt")

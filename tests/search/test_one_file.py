@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import PIL.TiffImagePlugin
@@ -15,8 +16,9 @@ import pytest
 
 from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput
-from kilonova.search import beside, indexed, ingest
+from kilonova.search import indexed, ingest
 from kilonova.segments import describe, document_worker
+from kilonova.segments.files import Kind
 from kilonova.segments.listing import look, resolve
 from kilonova.segments.progress import Progress
 from kilonova.storage.files import name_of, open_file, path_of, uri_of
@@ -144,7 +146,7 @@ def test_subtitles_cost_themselves(tmp_path: Path, folder: Path, monkeypatch: py
     def crash(*_: object) -> None:
         raise AttributeError("a parser's fault")
 
-    monkeypatch.setattr(beside.subtitles, "cues", crash)
+    monkeypatch.setattr("kilonova.media.subtitles.cues", crash)
     (folder / "film.srt").touch()
     assert "AttributeError" in brought(tmp_path, folder).warnings[0][1]
 
@@ -164,7 +166,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, path: Path, number: int = 13) -> Non
     """Have opening a file fail; root may read everything, so modes do not do."""
     right = Path.open
 
-    def wrong(self: Path, *arguments: object, **options: object) -> object:
+    def wrong(self: Path, *arguments: Any, **options: Any) -> object:
         if self == path:
             raise OSError(number, os.strerror(number), str(path))
         return right(self, *arguments, **options)  # type: ignore[arg-type]
@@ -221,12 +223,12 @@ def test_points_of_others_with_a_uri_do_not_end_it(tmp_path: Path, folder: Path)
     brought(tmp_path, folder)
     store = QdrantEdge(tmp_path / "data" / "collections")
     vector = next(iter(store.scroll("files"))).vector
-    strange = [
+    foreign: list[dict[str, Any]] = [
         {"uri": str(folder / "gone.txt")},
         {"uri": 7},
         {"uri": str(folder / "a.txt"), "hash": None, "parts": "x"},
     ]
-    store.upsert("files", [Point(f"other{number}", vector, one) for number, one in enumerate(strange)])
+    store.upsert("files", [Point(f"other{number}", vector, one) for number, one in enumerate(foreign)])
     store.close()
     assert brought(tmp_path, folder).unchanged == 3
 
@@ -287,7 +289,7 @@ def test_what_a_file_says_of_itself_survives_broken_exif(tmp_path: Path, monkeyp
         raise TypeError("Exif that no one reads")
 
     monkeypatch.setattr(describe, "_exif", crash)
-    asked = document_worker.FactsRequest(str(path), ObjectInfo(path.stat().st_size, ""), document_worker.Kind.IMAGE)
+    asked = document_worker.FactsRequest(str(path), ObjectInfo(path.stat().st_size, ""), Kind.IMAGE)
     assert document_worker.handler(str(tmp_path))(asked) == {"width": 32, "height": 32}
 
 

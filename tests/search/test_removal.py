@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from kilonova.api import index
 from kilonova.errors import InvalidInput, Unavailable
 from kilonova.segments import listing
 from kilonova.segments.listing import look, resolve
+from kilonova.storage.objects import objects
 from tests.search.indexing import brought, known, opened
 from tests.servers import BIN, S3, clean_environment
 
@@ -118,7 +118,7 @@ def test_a_disk_that_goes_away_while_the_run_goes_on(
     brought(tmp_path, folder)
     for path in folder.rglob("*.txt"):
         path.write_text("changed")
-    right = index.look
+    right = look
 
     def away(roots: list[str]) -> listing.Listing:
         found = right(roots)
@@ -126,7 +126,7 @@ def test_a_disk_that_goes_away_while_the_run_goes_on(
         folder.mkdir()
         return found
 
-    monkeypatch.setattr(index, "look", away)
+    monkeypatch.setattr("kilonova.api.index.look", away)
     tally = brought(tmp_path, folder)
     assert (tally.removed, len(tally.failed)) == (0, 1)
     assert len(known(tmp_path)) == 3
@@ -138,7 +138,7 @@ def test_files_deleted_while_the_run_goes_on_are_no_failures(
     brought(tmp_path, folder)
     (folder / "a.txt").write_text("changed")
     (folder / "new.txt").write_text("new")
-    right = index.look
+    right = look
 
     def deleted(roots: list[str]) -> listing.Listing:
         found = right(roots)
@@ -146,7 +146,7 @@ def test_files_deleted_while_the_run_goes_on_are_no_failures(
         (folder / "new.txt").unlink()
         return found
 
-    monkeypatch.setattr(index, "look", deleted)
+    monkeypatch.setattr("kilonova.api.index.look", deleted)
     tally = brought(tmp_path, folder)
     assert (tally.removed, tally.failed, tally.unchanged, tally.total) == (1, [], 2, 2)
     assert set(known(tmp_path)) == {"b.txt", "c.txt"}
@@ -158,14 +158,14 @@ def test_a_file_that_comes_back_after_the_listing_stays(
     """Editors delete a file and write it anew."""
     brought(tmp_path, folder)
     (folder / "a.txt").unlink()
-    right = index.look
+    right = look
 
     def back(roots: list[str]) -> listing.Listing:
         found = right(roots)
         (folder / "a.txt").write_text("back")
         return found
 
-    monkeypatch.setattr(index, "look", back)
+    monkeypatch.setattr("kilonova.api.index.look", back)
     tally = brought(tmp_path, folder)
     assert (tally.removed, tally.failed) == (0, [])
 
@@ -230,7 +230,7 @@ def test_s3_prefixes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (tally.added, tally.failed) == (2, [])
         assert tally.skipped == {"empty": 1, "temporary": 1, "system": 1}
 
-        right = listing.objects
+        right = objects
 
         def interrupted(client: Any, root: str) -> Any:
             yield next(iter(right(client, root)))

@@ -37,9 +37,9 @@ def test_hits_are_read_again(tmp_path: Path) -> None:
     store.upsert("notes", [Point(name, vector, {"uri": name[0]}, text) for name, text in texts.items()])
     asked: list[tuple[str, list[str]]] = []
 
-    def longest(query: str, found: Sequence[str]) -> np.ndarray:
-        asked.append((query, sorted(found)))
-        return np.array([len(text) for text in found], np.float32)
+    def longest(query: str, texts: Sequence[str]) -> np.ndarray:
+        asked.append((query, sorted(texts)))
+        return np.array([len(text) for text in texts], np.float32)
 
     def search(limit: int, group_by_file: bool = True) -> list[Hit]:
         query = Query([(Text("harbour"), 1.0)], mode=Mode.KEYWORD, limit=limit, group_by_file=group_by_file)

@@ -17,8 +17,9 @@ import pytest
 
 from kilonova.credentials.credential import Credential
 from kilonova.jobs.service import JobSettings
-from kilonova.server import app as application
+from kilonova.server import health
 from kilonova.server.app import ServerSettings, create_app
+from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call
 from tests.server.raw import connect, everything, loaded, push
 from tests.servers import ACCESS_KEY, API_KEY, NOVA, SECRET_KEY, Kilonova, invoke
@@ -185,8 +186,8 @@ def test_no_fault_passes_unanswered(
     async def broken(*_: object) -> Answer:
         raise fault
 
-    monkeypatch.setattr(application.OpenAI, "models", broken)
-    monkeypatch.setattr(application.health, "livez", broken)
+    monkeypatch.setattr(OpenAI, "models", broken)
+    monkeypatch.setattr(health, "livez", broken)
     sent = call(tmp_path, path)
     assert sent[0]["status"] == 500
     assert b"x-amzn-requestid" in {name.lower() for name, _ in sent[0]["headers"]}
@@ -202,7 +203,7 @@ def test_a_stop_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         await asyncio.sleep(1)
         return Answer(b"{}")
 
-    monkeypatch.setattr(application.OpenAI, "models", late)
+    monkeypatch.setattr(OpenAI, "models", late)
     sent = call(tmp_path, "/v1/models")
     assert sent[0]["status"] == 503
     assert b"stopping" in sent[1]["body"]

@@ -36,10 +36,10 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     def again() -> FolderStore:  # type: ignore[type-arg]
         for store in made:
             store.close()
-        store = registry.open_store(f"{request.param}:{tmp_path / 'collections'}")
-        assert isinstance(store, FolderStore)
+        opened = registry.open_store(f"{request.param}:{tmp_path / 'collections'}")
+        assert isinstance(opened, FolderStore)
         made[:] = [store]
-        return store
+        return opened
 
     store = again()
     for name in ("damaged", "good"):

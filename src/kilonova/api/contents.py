@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
+    import PIL.Image
 
     from kilonova.media.content import Content as DecodedContent
     from kilonova.media.content import Encoded, Input
@@ -139,7 +140,8 @@ class Deferred(Protocol):
         """
 
 
-#: Everything that can be embedded; a Pillow image, too.
+#: Everything that can be embedded.
 Content: TypeAlias = (
-    "Deferred | str | Path | Text | Image | Audio | Video | Document | Mixed | DecodedContent | Encoded"
+    "Deferred | str | Path | Text | Image | Audio | Video | Document | "
+    "Mixed | DecodedContent | Encoded | PIL.Image.Image"
 )

@@ -21,6 +21,7 @@ __all__ = [
     "SOUND_CODECS",
     "VIDEOS",
     "encode",
+    "encode_sound",
     "gradient",
     "picture",
     "sound",
@@ -95,7 +96,7 @@ def sound(form: str = "wav", seconds: float = 1.0, rate: int = 32_000, layout: s
         rate = 48_000 if codec == "libopus" else rate
         layout = "stereo" if codec == "vorbis" else layout  # FFmpeg's own encoder knows nothing else
         stream: Any = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
-        out.mux(_encode_sound(stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate))
+        out.mux(encode_sound(stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate))
     return buffer.getvalue()
 
 
@@ -141,7 +142,7 @@ def video(
         packets += stream.encode(None)
         if extra is not None:
             rate = extra.rate
-            packets += _encode_sound(extra, tone(seconds - late, rate), "mono", rate, round(late * rate))
+            packets += encode_sound(extra, tone(seconds - late, rate), "mono", rate, round(late * rate))
         packets.sort(key=lambda packet: packet.dts * packet.time_base)
         out.mux(packets)
     return buffer.getvalue()
@@ -164,7 +165,7 @@ def _same_scheduling() -> Iterator[None]:
 _AUDIO_RATES = {"libmp3lame": 44_100, "wmav2": 44_100}
 
 
-def _encode_sound(stream: Any, samples: np.ndarray, layout: str, rate: int, first: int = 0) -> list[Any]:
+def encode_sound(stream: Any, samples: np.ndarray, layout: str, rate: int, first: int = 0) -> list[Any]:
     interleaved = np.ascontiguousarray(samples.T).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(interleaved, format="s16", layout=layout)
     frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
