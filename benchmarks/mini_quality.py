@@ -1,6 +1,6 @@
 """How well the built-in model finds things, on data that taught it nothing: the README's table.
 
-    python -m benchmarks.mini_quality [--only flickr stamps …] [--shared ../shared/data] [--work /tmp/kilonova-training]
+    python -m benchmarks.mini_quality [--only flickr stamps …] --shared FOLDER [--work /tmp/kilonova-training]
 
 Sources that are not in ../shared come from Debian's packages (``training.sources``); each part is skipped with a
 reason when its source is missing.
@@ -25,7 +25,7 @@ from sentencepiece import SentencePieceProcessor
 
 from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import DIMENSIONS
-from kilonova.evaluation.metrics import Scores, score
+from kilonova.evaluation.ranking import Scores, score
 from kilonova.evaluation.run import Source, evaluate
 from kilonova.media.content import Audio, Content, Detail, Encoded, Image, Modality, Text
 from kilonova.media.document import pages
@@ -376,7 +376,7 @@ PARTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--shared", type=Path, required=True, help="Folder of the data, see training/README.md.")
     parser.add_argument("--work", type=Path, default=Path("/tmp/kilonova-training"))
     parser.add_argument("--json", type=Path, help="write all lines to this file")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """One index for everything, one query, cosines as they come: does the right kind come first?
 
-    python -m benchmarks.one_space [--shared ../shared/data] [--work /tmp/kilonova-training] [--json FILE]
+    python -m benchmarks.one_space --shared FOLDER [--work /tmp/kilonova-training] [--json FILE]
 
 Photographs, films, sounds, paragraphs and pages are embedded with GENERIC_INDEX into one index, and captions, names and
 questions in English and Chinese with GENERIC_RETRIEVAL. Each line says what a query finds among everything ("mixed"),
@@ -200,7 +200,7 @@ def measure(kinds: Sequence[Kind]) -> list[Line]:
 def main() -> None:
     """Print the lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--shared", type=Path, required=True, help="Folder of the data, see training/README.md.")
     parser.add_argument("--work", type=Path, default=Path("/tmp/kilonova-training"))
     parser.add_argument("--json", type=Path, help="write all lines to this file")
     options = parser.parse_args()

@@ -190,7 +190,7 @@ def own_image(pooled: Tensor) -> np.ndarray:
 def main() -> None:
     """Make what is missing in the output folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--shared", type=Path, required=True, help="Folder of the data, see training/README.md.")
     parser.add_argument("--work", type=Path, default=Path("/tmp/kilonova-training"))
     parser.add_argument("--out", type=Path, default=_OUT)
     options = parser.parse_args()

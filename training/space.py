@@ -130,7 +130,7 @@ def usual(work: Path, shared: Path) -> dict[str, np.ndarray]:
 def main() -> None:
     """Write space.npz."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--shared", type=Path, required=True, help="Folder of the data, see training/README.md.")
     parser.add_argument("--work", type=Path, default=Path("/tmp/kilonova-training"))
     parser.add_argument("--out", type=Path, default=Path("weights/kilonova-mini/kilonova_mini"))
     options = parser.parse_args()

@@ -33,9 +33,12 @@ class Finding:
 def doctor(
     port: Annotated[int, options.port("Port to look for a server on.")] = options.PORT,
     host: Annotated[str, options.host("Host to look for a server on.")] = options.HOST,
+    load: Annotated[
+        bool, typer.Option("--load", help="Load the models that were pulled, too; large ones take long.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Tell what is installed, reachable and missing, and how to get it. Exit status 1 when a model cannot run.
+    """Say what is installed, reachable and missing, and how to get it. Exit status 1 when a model cannot run.
 
     **Examples**
 
@@ -43,7 +46,7 @@ def doctor(
 
         kilonova doctor --port 8123 --json
     """
-    required = [_python(), *_packages(), *_models()]
+    required = [_python(), *_packages(), *_models(load)]
     findings = [*required, _credentials(), _server(host, port), _s3()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
@@ -81,10 +84,14 @@ def _packages() -> list[Finding]:
     return found
 
 
-def _models() -> list[Finding]:
+def _models(load: bool) -> list[Finding]:
     found = []
     for name in filter(registry.is_here, registry.names()):
         try:
+            card = registry.card(name)
+            if card.repository and not load:  # some have 16 GB
+                found.append(Finding(f"model {name}", True, "is here; `kilonova doctor --load` tries it"))
+                continue
             card = registry.load(name).card
         except KilonovaError as error:
             found.append(Finding(f"model {name}", False, error.message, error.hint))

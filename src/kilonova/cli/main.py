@@ -22,7 +22,7 @@ from kilonova.cli import (
     embed,
     embed_many,
     env,
-    eval,
+    evaluate,
     index,
     jobs,
     models,
@@ -50,7 +50,7 @@ for function in (
 ):  # fmt: skip
     app.command()(function)
 app.command("embed-many")(embed_many.embed_many)
-app.command("eval")(eval.evaluate)
+app.command("eval")(evaluate.evaluate)
 app.add_typer(collections.app, name="collections")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(config.app, name="config")

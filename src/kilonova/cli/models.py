@@ -34,8 +34,8 @@ def models(
 
         kilonova models kilonova-mini --measure
     """
-    from kilonova.engine import speed
     from kilonova.engine.matryoshka import DIMENSIONS
+    from kilonova.evaluation import speed
 
     known = {name: registry.card(name) for name in given or registry.names()}
     here = {card.id: registry.is_here(name) for name, card in known.items()}

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Options", "run", "stopped_by_signals"]
 
 _GRACE_SECONDS = 10
+# Threads of jobs hold Python's lock for so long at a time while the event loop, which answers callers, waits.
+_SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def run(options: Options) -> None:
     if (options.tls_cert is None) != (options.tls_key is None):
         raise typer.BadParameter("A certificate and its key come together.", param_hint="--tls-cert and --tls-key")
     return_large_blocks()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     listener = _listen(options.host, options.port)
     gpu = assign_gpus(cards[0])[0]
     worker = worker_process(options.models[0], gpu)  # loads while this process imports what it needs

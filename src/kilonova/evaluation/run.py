@@ -13,7 +13,7 @@ import numpy as np
 
 from kilonova.engine.matryoshka import cut
 from kilonova.errors import InvalidInput, KilonovaError
-from kilonova.evaluation.metrics import Scores, score
+from kilonova.evaluation.ranking import Scores, score
 from kilonova.media.content import Detail, Encoded, Image, Modality, Text
 from kilonova.models.card import Purpose
 

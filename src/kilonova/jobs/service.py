@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +34,6 @@ _QUIET_SECONDS, _BURST_SECONDS = 0.2, 10.0
 _UNQUEUED_SECONDS = 15.0  # longer than a burst and its queueing
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 5.0
-# Threads of jobs hold Python's lock for so long at a time while the event loop, which answers callers, waits.
-_SWITCH_SECONDS = 0.0005
 _VERSION = "2"  # of the workflow's steps: a change of their order needs a new one
 
 
@@ -82,7 +79,6 @@ class Jobs:
         self._kept: asyncio.Queue[Job] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
-        sys.setswitchinterval(_SWITCH_SECONDS)
         self._launch = asyncio.create_task(self._start_up())
         return self
 

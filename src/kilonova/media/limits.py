@@ -1,7 +1,7 @@
 """Every bound on media, in one place.
 
-The file sizes, lengths and durations are Nova's (../shared/nova-contract.md, "Limits"); the bounds on what
-decoding may produce are ours and protect the server's memory.
+The file sizes, lengths and durations are Nova's ("Limits" in the user guide of Amazon Nova Multimodal Embeddings); the
+bounds on what decoding may produce are ours and protect the server's memory.
 """
 
 from __future__ import annotations

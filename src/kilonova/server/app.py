@@ -22,9 +22,9 @@ from kilonova.jobs.service import Jobs, JobSettings
 from kilonova.server import health, metrics, openapi
 from kilonova.server.admission import Admission
 from kilonova.server.async_invoke import AsyncInvoke
+from kilonova.server.bedrock import Bedrock
 from kilonova.server.collections import Collections
 from kilonova.server.edge import Edge
-from kilonova.server.invoke import Bedrock
 from kilonova.server.openai import OpenAI
 from kilonova.server.operation import Answer, Call, ErrorBody, Operation
 from kilonova.server.search import Search
@@ -103,47 +103,57 @@ def create_app(settings: ServerSettings, worker: Child | None = None) -> Starlet
             region=settings.region,
             admission=admission,
         )
-        return Route(path, operation.__call__, methods=[method])
+        return Route(path, operation.endpoint, methods=[method])
 
     jobs = Jobs(engines, settings.jobs)
-    aws, later, plain = Bedrock(engines), AsyncInvoke(engines, jobs), OpenAI(engines)
+    bedrock_operations, async_operations, openai_operations = (
+        Bedrock(engines),
+        AsyncInvoke(engines, jobs),
+        OpenAI(engines),
+    )
     folder = settings.jobs.folder
     store = registry.open_store(settings.store) if settings.store else QdrantEdge(folder / "collections", settings.url)
-    kept, found = Collections(store, folder), Search(engines, store, folder)
-    ours: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
-        "CreateEmbeddings": plain.embeddings,
-        "ListModels": plain.models,
-        "ListCollections": kept.list,
-        "CreateCollection": kept.create,
-        "GetCollection": kept.get,
-        "DropCollection": kept.drop,
-        "OptimizeCollection": kept.optimize,
-        "UpsertPoints": kept.upsert,
-        "DeletePoints": kept.delete,
-        "GetPoints": kept.points,
-        "CountPoints": kept.count,
-        "ScrollPoints": kept.scroll,
-        "QueryPoints": kept.query,
-        "Search": found.search,
-        "GetItemMedia": found.media,
+    collection_operations, search_operations = Collections(store, folder), Search(engines, store, folder)
+    v1_handlers: dict[str, Callable[[Call], Awaitable[Answer | Response]]] = {
+        "CreateEmbeddings": openai_operations.embeddings,
+        "ListModels": openai_operations.models,
+        "ListCollections": collection_operations.list,
+        "CreateCollection": collection_operations.create,
+        "GetCollection": collection_operations.get,
+        "DropCollection": collection_operations.drop,
+        "OptimizeCollection": collection_operations.optimize,
+        "UpsertPoints": collection_operations.upsert,
+        "DeletePoints": collection_operations.delete,
+        "GetPoints": collection_operations.points,
+        "CountPoints": collection_operations.count,
+        "ScrollPoints": collection_operations.scroll,
+        "QueryPoints": collection_operations.query,
+        "Search": search_operations.search,
+        "GetItemMedia": search_operations.media,
     }
     routes = [
-        route("/model/{model_id:path}/invoke", "POST", "InvokeModel", aws.invoke, bedrock.error_body),
-        route("/foundation-models", "GET", "ListFoundationModels", aws.list_models, bedrock.error_body),
-        route("/foundation-models/{model_id:path}", "GET", "GetFoundationModel", aws.get_model, bedrock.error_body),
-        route("/async-invoke", "POST", "StartAsyncInvoke", later.start, bedrock.error_body),
-        route("/async-invoke", "GET", "ListAsyncInvokes", later.list, bedrock.error_body),
-        route("/async-invoke/{arn:path}", "GET", "GetAsyncInvoke", later.get, bedrock.error_body),
-        route("/kilonova/jobs/{arn:path}/cancel", "POST", "CancelJob", later.cancel, bedrock.error_body),
-        route("/kilonova/jobs/{arn:path}", "GET", "DescribeJob", later.progress, bedrock.error_body),
+        route("/model/{model_id:path}/invoke", "POST", "InvokeModel", bedrock_operations.invoke, bedrock.error_body),
+        route("/foundation-models", "GET", "ListFoundationModels", bedrock_operations.list_models, bedrock.error_body),
+        route(
+            "/foundation-models/{model_id:path}",
+            "GET",
+            "GetFoundationModel",
+            bedrock_operations.get_model,
+            bedrock.error_body,
+        ),
+        route("/async-invoke", "POST", "StartAsyncInvoke", async_operations.start, bedrock.error_body),
+        route("/async-invoke", "GET", "ListAsyncInvokes", async_operations.list, bedrock.error_body),
+        route("/async-invoke/{arn:path}", "GET", "GetAsyncInvoke", async_operations.get, bedrock.error_body),
+        route("/kilonova/jobs/{arn:path}/cancel", "POST", "CancelJob", async_operations.cancel, bedrock.error_body),
+        route("/kilonova/jobs/{arn:path}", "GET", "DescribeJob", async_operations.progress, bedrock.error_body),
         *(
-            route(one.path.replace("{id}", "{id:path}"), one.method, one.name, ours[one.name], openai.error_body)
+            route(one.path.replace("{id}", "{id:path}"), one.method, one.name, v1_handlers[one.name], openai.error_body)
             for one in openapi.OPERATIONS
         ),
         Route("/openapi.json", openapi.page),
         Route("/livez", health.livez),
         Route("/readyz", health.Readiness(engines, settings.others).page),
-        Route("/metrics", metrics.MetricsPage(jobs).__call__),
+        Route("/metrics", metrics.MetricsPage(jobs).endpoint),
     ]
 
     @asynccontextmanager
@@ -152,7 +162,7 @@ def create_app(settings: ServerSettings, worker: Child | None = None) -> Starlet
             try:
                 yield
             finally:
-                found.close()
+                search_operations.close()
                 store.close()
 
     app = Starlette(

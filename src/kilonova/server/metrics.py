@@ -43,7 +43,7 @@ class MetricsPage:
         self._fresh = Bucket(*_FRESH)
         self._made = b""
 
-    async def __call__(self, request: Request) -> Response:
+    async def endpoint(self, request: Request) -> Response:
         async with self._lock:
             if self._fresh.take():
                 await self._jobs.count()

@@ -99,7 +99,7 @@ class Operation:
         self._name, self._work, self._error_body = name, work, error_body
         self._credentials, self._region, self._admission = credentials, region, admission
 
-    async def __call__(self, request: Request) -> Response:
+    async def endpoint(self, request: Request) -> Response:
         begin = perf_counter()
         request_id = str(uuid4())
         call = Call(request, self._region)

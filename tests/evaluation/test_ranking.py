@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from kilonova.evaluation.metrics import score
+from kilonova.evaluation.ranking import score
 
 
 def test_by_hand() -> None:
