@@ -38,8 +38,8 @@ def english() -> str:
 
 [中文](../zh/reference/configuration.md)
 
-Made from the options of the command line by `make docs`. Every option of every command can be set in four places. The
-first one that says something counts:
+Generated from the options of the command line by `make docs`. Every option of every command can be set in four places.
+The first place where it is set wins:
 
 1. the flag: `kilonova serve --port 8080`;
 2. the variable: `KILONOVA_SERVE_PORT=8080`;
@@ -52,22 +52,23 @@ for one command.
 
 {_EXAMPLE.format(collection="photos")}
 
-- A name that no option has, or a value of a wrong type, is an error that names the file and the name.
-- A relative path counts from the folder of the file; `~` is your home folder. Addresses of stores stay as they are.
-- An option that may be repeated takes a list. Its variable takes values with spaces between them, so a value that has
-  spaces in it belongs in the file.
-- A variable that is empty counts as not set. A switch takes `1` or `0`.
+- An unknown name or a value of the wrong type is an error; the message gives the file and the name.
+- A relative path is relative to the folder of the file; `~` is your home folder. Addresses of stores are not changed.
+- An option that may be repeated takes a list. Its variable takes values separated by spaces, so put a value that
+  contains spaces in the file.
+- An empty variable counts as not set. A switch takes `1` or `0`.
 - `kilonova.toml` in the current folder is read only if it belongs to you or to root.
 
 ## For all commands
 
-These names may stand above the tables of kilonova.toml. The variable counts after the command's own one.
+These names may be set at the top of kilonova.toml, above its tables. The command's own variable takes precedence
+over the one here.
 
 | option | variable | meaning |
 |---|---|---|
 {_shared(english=True)}
 
-These are set by variables only:
+These are set only by variables:
 
 | variable | meaning |
 |---|---|
@@ -100,7 +101,7 @@ def chinese() -> str:
 - 相对路径以配置文件所在目录为准；`~` 表示用户主目录。存储地址保持原样。
 - 可重复的选项取列表。对应的环境变量用空格分隔多个值，因此含空格的值请写在文件里。
 - 空的环境变量视为未设置。开关取 `1` 或 `0`。
-- 当前目录的 `kilonova.toml` 只有属于你或 root 时才会读取。
+- 当前目录的 `kilonova.toml` 只有属于您或 root 时才会读取。
 
 ## 适用于所有命令
 

@@ -53,15 +53,18 @@ def _tables() -> list[tuple[str, str, list[_Row]]]:
                 ("Head of a request: URL, headers, trailers", "请求头（含 URL 和 trailer）", _bytes(server.HEAD_BYTES)),
                 ("Headers of a request", "请求头字段数", _count(server.HEADERS)),
                 ("Time for the head", "收完请求头的时间", _seconds(server.HEAD_SECONDS)),
-                ("Time for a body's first byte", "收到请求体第一个字节的时间", _seconds(server.FIRST_BYTE_SECONDS)),
+                ("Time for the first byte of a body", "收到请求体第一个字节的时间",
+                 _seconds(server.FIRST_BYTE_SECONDS)),
                 ("Time for the whole body", "收完请求体的时间", _seconds(server.BODY_SECONDS)),
-                ("Time without a byte read of an answer", "客户端不读取应答的时间", _seconds(server.STALL_SECONDS)),
-                ("Time that an idle connection is kept", "空闲连接保留的时间", _seconds(server.KEEP_ALIVE_SECONDS)),
-                ("Connections at once", "同时连接数", _count(server.CONNECTIONS)),
-                ("HTTP/2: requests of a connection at once", "HTTP/2：每个连接的并发请求", _count(server.STREAMS)),
-                ("HTTP/2: requests given up, at once and each second", "HTTP/2：放弃的请求（突发与每秒）",
+                ("Time that a client may stop reading an answer", "客户端不读取应答的时间",
+                 _seconds(server.STALL_SECONDS)),
+                ("Time that an idle connection is kept open", "空闲连接保留的时间",
+                 _seconds(server.KEEP_ALIVE_SECONDS)),
+                ("Simultaneous connections", "同时连接数", _count(server.CONNECTIONS)),
+                ("HTTP/2: simultaneous requests per connection", "HTTP/2：每个连接的并发请求", _count(server.STREAMS)),
+                ("HTTP/2: cancelled requests, burst and per second", "HTTP/2：放弃的请求（突发与每秒）",
                  " and ".join(map(_count, server.RESETS))),
-                ("HTTP/2: frames without use, at once and each second", "HTTP/2：无用的帧（突发与每秒）",
+                ("HTTP/2: control frames without effect, burst and per second", "HTTP/2：无用的帧（突发与每秒）",
                  " and ".join(map(_count, server.CONTROL_FRAMES))),
             ],
         ),
@@ -88,10 +91,10 @@ def _tables() -> list[tuple[str, str, list[_Row]]]:
                 ("Pixels of a video frame", "视频帧像素", _count(media.MAX_FRAME_PIXELS)),
                 ("Longest side of a decoded image: standard, document", "解码后图像的最长边（标准、文档）",
                  f"{_count(media.STANDARD_SIDE)}, {_count(media.DOCUMENT_SIDE)}"),
-                ("Time for a file", "每个文件的时间", _seconds(media.DECODE_SECONDS)),
+                ("Time to decode a file", "每个文件的时间", _seconds(media.DECODE_SECONDS)),
                 ("Memory of all decoding processes", "所有解码进程的内存",
                  "half of the machine's, from 1 to 4 GiB each"),
-                ("Channels of audio", "音频声道数", _count(media.MAX_CHANNELS)),
+                ("Audio channels", "音频声道数", _count(media.MAX_CHANNELS)),
                 ("Sample rates", "采样率", f"{_count(media.MIN_SAMPLE_RATE)} to {_count(media.MAX_SAMPLE_RATE)} Hz"),
             ],
         ),
@@ -105,13 +108,14 @@ def _tables() -> list[tuple[str, str, list[_Row]]]:
                 ("Characters of a point's text", "点的文本的字符数", _count(checks.MAX_TEXT)),
                 ("Payload: depth, values, characters", "payload：深度、值的个数、字符数",
                  f"{checks.MAX_DEPTH}, {_count(checks.MAX_VALUES)}, {_count(checks.MAX_CHARACTERS)}"),
-                ("Points of one write", "一次写入的点数", _count(search.MAX_POINTS)),
-                ("Characters of a filter; its conditions", "过滤条件的字符数；条件个数",
+                ("Points per write", "一次写入的点数", _count(search.MAX_POINTS)),
+                ("Characters and conditions of a filter", "过滤条件的字符数；条件个数",
                  f"{_count(filter.MAX_LENGTH)}; {_count(filter.MAX_CONDITIONS)}"),
-                ("Texts, or files of a kind, in a search", "一次搜索的文本数或每类文件数", _count(search.MAX_CONTENTS)),
-                ("Hits of a search", "一次搜索的结果数", _count(search.MAX_HITS)),
+                ("Texts, or files of one kind, per search", "一次搜索的文本数或每类文件数",
+                 _count(search.MAX_CONTENTS)),
+                ("Hits per search", "一次搜索的结果数", _count(search.MAX_HITS)),
                 ("Collections kept open when idle", "空闲时保持打开的集合数", _count(folders.MAX_OPEN)),
-                ("Free disk below which writing stops", "停止写入的磁盘剩余空间", _bytes(folders.RESERVE)),
+                ("Free disk space below which writing stops", "停止写入的磁盘剩余空间", _bytes(folders.RESERVE)),
             ],
         ),
     ]  # fmt: skip
@@ -122,9 +126,9 @@ def _english() -> str:
 
 [中文](zh/limits.md)
 
-Made from the code's own constants by `make docs`. What goes beyond one of them is refused with a message that names it:
-a 4xx over HTTP, that file's entry in a run's list of failures. The queue, the memory for requests under way and the
-time for a batch are options of `kilonova serve --help`.
+Generated from the constants in the code by `make docs`. Input that exceeds a limit is refused with a message that names
+it: as a 4xx over HTTP, or as the file's entry in the list of failures of a run. The length of the queue, the memory for
+requests in progress and the time for a batch are options of `kilonova serve --help`.
 {_rendered("| what | limit |", 0)}"""
 
 
@@ -143,8 +147,28 @@ def _rendered(head: str, language: int) -> str:
     lines: list[str] = []
     for english, chinese, rows in _tables():
         lines += ["", f"## {(english, chinese)[language]}", "", head, "|---|---|"]
-        lines += [f"| {row[language]} | {row[2]} |" for row in rows]
+        lines += [f"| {row[language]} | {_value(row[2], language)} |" for row in rows]
     return "\n".join([*lines, ""])
+
+
+_WORDS_ZH = (
+    ("half of the machine's, from 1 to 4 GiB each", "本机内存的一半，每个 1 到 4 GiB"),
+    (" characters, ", " 个字符，UTF-8 编码 "),
+    (" bytes in UTF-8", " 字节"),
+    ("text ", "文本 "),
+    ("image ", "图像 "),
+    ("audio ", "音频 "),
+    ("video ", "视频 "),
+    (" and ", " 和 "),
+    (" to ", " 至 "),
+)
+
+
+def _value(value: str, language: int) -> str:
+    """A limit, with its words in English (0) or Chinese (1)."""
+    for english, chinese in _WORDS_ZH if language else ():
+        value = value.replace(english, chinese)
+    return value
 
 
 #: The pages and what makes them.

@@ -1,7 +1,7 @@
-"""`make demo`: start a server, embed texts, pictures and sounds through plain boto3 code, search them with words; then
-index a folder with files of all five kinds and search that.
+"""`make demo`: start a server, embed texts, images and audio with plain boto3 code, search them with text;
+then index a folder with files of all five kinds and search that.
 
-Nothing in `embed` below knows of Kilonova: it is code written for Amazon Nova on Bedrock.
+Nothing in `embed` below is specific to Kilonova: it is code written for Amazon Nova on Bedrock.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ MEDIA = Path(__file__).with_name("media")
 
 
 def embed(client: Any, item: str | Path, purpose: str) -> np.ndarray:
-    """A text or a file to a vector, as AWS's documentation shows it."""
+    """Embed a text or a file, as in AWS's documentation."""
     if isinstance(item, Path):
         content: dict[str, Any] = {"source": {"bytes": base64.b64encode(item.read_bytes()).decode()}}
         kind, content["format"] = {".webp": ("image", "webp"), ".ogg": ("audio", "ogg")}[item.suffix]
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def index_and_search(kilonova: str) -> None:
-    """What a user types in a shell."""
+    """Run what a user would type in a shell."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "media"
         sample_folder.write(folder, ITEMS)
@@ -97,7 +97,7 @@ def index_and_search(kilonova: str) -> None:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
-    """The server's port, once it says that it is ready."""
+    """Return the server's port, once it says that it is ready."""
     while server.poll() is None:
         if found := re.search(r"Ready\..*--port (\d+)", log.read_text()):
             return found[1]
@@ -119,8 +119,10 @@ def search(client: Any) -> None:
         for purpose, items in shelves.items()
     }
     count = sum(map(len, shelves.values()))
-    table = Table(title=f"{count} texts, pictures and sounds embedded with boto3, searched with words", show_lines=True)
-    for heading in ("query", "best text", "best picture", "best sound"):
+    table = Table(
+        title=f"{count} texts, images and audio files embedded with boto3, searched with text", show_lines=True
+    )
+    for heading in ("query", "best text", "best image", "best audio"):
         table.add_column(heading, overflow="fold")
     for query in QUERIES:
         best: list[str] = []

@@ -1,4 +1,4 @@
-"""A folder with files of all five kinds: texts, a PDF, pictures, sounds, and a film made of the pictures."""
+"""A folder with files of all five kinds: texts, a PDF, images, audio, and a video made of the images."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def write(folder: Path, texts: tuple[str, ...]) -> None:
     for path in [*MEDIA.glob("*.webp"), *MEDIA.glob("*.ogg")]:
         shutil.copy(path, folder)
     (folder / "report.pdf").write_bytes(pdf([_page(*page) for page in PAGES]))
-    _film(folder / "film.mp4")
+    _video(folder / "film.mp4")
 
 
-def _film(path: Path) -> None:
-    """Each picture for five seconds."""
+def _video(path: Path) -> None:
+    """Write a video that shows each image for five seconds."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=_RATE)
         stream.width = stream.height = _SIDE
         stream.pix_fmt = "yuv420p"
         number = 0
-        for picture in sorted(MEDIA.glob("*.webp")):
-            with Image.open(picture) as image:
+        for source in sorted(MEDIA.glob("*.webp")):
+            with Image.open(source) as image:
                 pixels = np.asarray(image.convert("RGB").resize((_SIDE, _SIDE)))
             for _ in range(_SECONDS * _RATE):
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
