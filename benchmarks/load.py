@@ -29,8 +29,8 @@ _CLIENTS = 16
 def _requests(count: int, seed: int) -> list[tuple[str, dict[str, object]]]:
     chance = random.Random(seed)
     media = {
-        "image": ("jpeg", samples.picture("jpeg", 320, 240)),
-        "audio": ("wav", samples.sound("wav", 2.0)),
+        "image": ("jpeg", samples.image("jpeg", 320, 240)),
+        "audio": ("wav", samples.audio("wav", 2.0)),
         "video": ("mp4", samples.video("mp4", 2.0)),
     }
 

@@ -37,6 +37,7 @@ HELP = {
     "json": "输出 JSON，供脚本使用。",
     "label": "保存标签的字段。",
     "limit": "最多返回多少条结果。",
+    "load": "也加载用 kilonova pull 下载的模型；大模型需要较长时间。",
     "classify limit": "参与投票的近邻数。",
     "jobs list limit": "最多列出多少个；最新的在前。",
     "log-level": "debug、info、warning 或 error；日志以 JSON 写到标准错误。",

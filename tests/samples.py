@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from kilonova.testing._samples import (
+    AUDIO_CODECS,
+    AUDIO_FORMATS,
     CODECS,
     IMAGES,
-    SOUND_CODECS,
-    SOUNDS,
     VIDEOS,
+    audio,
     encode,
-    encode_sound,
+    encode_audio,
     gradient,
-    picture,
-    sound,
+    image,
     tone,
     video,
 )
 
 __all__ = [
+    "AUDIO_CODECS",
+    "AUDIO_FORMATS",
     "CODECS",
     "IMAGES",
-    "SOUNDS",
-    "SOUND_CODECS",
     "VIDEOS",
+    "audio",
     "encode",
-    "encode_sound",
+    "encode_audio",
     "gradient",
+    "image",
     "pdf",
-    "picture",
-    "sound",
     "tone",
     "video",
 ]

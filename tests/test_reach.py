@@ -19,7 +19,7 @@ def test_what_starts_programs_is_seen() -> None:
     ):
         assert reach.reaches(one), one
     tests = [value for name, value in vars(test_nova).items() if name.startswith("test_")]
-    for one in (samples.picture, samples.video, test_configuration.test_secrets_are_masked, *tests):
+    for one in (samples.image, samples.video, test_configuration.test_secrets_are_masked, *tests):
         assert not reach.reaches(one), one
 
 

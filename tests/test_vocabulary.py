@@ -38,13 +38,14 @@ ALLOWED = (
     re.compile(r"\bPictures\b"),  # the folder of that name in a home
     re.compile(r"(?i)environmental sounds"),  # of data sets: sound is the physical thing
     re.compile(r"(?i)\bsounds like\b"),  # the verb
+    re.compile(r"\bsounds: \[640\]"),  # a field of the weights
     re.compile(r"\btold apart\b"),  # an idiom, which means "distinguished"
 )
 
 #: Verbs, and nouns of other stems.
 NOT_PARTICIPLES = {"embed", "feed", "need", "speed"}
 #: Words before a participle that say what the function does, or that it answers a question.
-VERBS = {"as", "find", "is", "has", "parse", "read", "test", "while"}
+VERBS = {"as", "find", "is", "has", "mark", "parse", "read", "test", "while"}
 #: Names that a protocol prescribes, by who calls them.
 PROTOCOLS = {"data_received": "asyncio", "eof_received": "asyncio"}
 #: Pure functions, named after what they return, as ``sorted`` is.
@@ -70,7 +71,6 @@ PURE = {
     "related": "parts of a document that a part refers to",
     "scaled": "a spectrogram in the model's range",
     "unquoted": "a string without its quotes",
-    "unqueued": "jobs that no queue has",
 }
 
 

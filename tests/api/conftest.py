@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("sailing.webp", "horse.webp", "cat.webp"):
         for path in (made / name, pictures / name):
             path.write_bytes((media / name).read_bytes())
-    (made / "gulls.wav").write_bytes(samples.sound("wav", 2.0))
+    (made / "gulls.wav").write_bytes(samples.audio("wav", 2.0))
     (made / "waves.mp4").write_bytes(samples.video("mp4", 2.0))
     (made / "report.pdf").write_bytes(paged(lines(b"(first page)"), lines(b"(second page)")))
     return made

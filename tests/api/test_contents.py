@@ -27,7 +27,7 @@ def embedder() -> Iterator[kilonova.Embedder]:
 
 
 def test_paths_bytes_pillow_and_pixels_are_one_image(embedder: kilonova.Embedder, tmp_path: Path) -> None:
-    data = samples.picture("png")
+    data = samples.image("png")
     path = tmp_path / "图片.png"
     path.write_bytes(data)
     image = PIL.Image.open(io.BytesIO(data))
@@ -52,7 +52,7 @@ def test_pillow_images_of_every_mode(embedder: kilonova.Embedder, mode: str) -> 
 
 
 def test_samples_are_the_file_that_they_were_read_from(tmp_path: Path) -> None:
-    data = samples.sound("wav", 1.0, 16_000)
+    data = samples.audio("wav", 1.0, 16_000)
     read = np.frombuffer(data[-32_000:], "<i2")
     reader = InputReader(FAKE)
     floats, integers, stereo = (

@@ -33,8 +33,8 @@ def source(s3: S3, request: pytest.FixtureRequest) -> str:
     prefix = request.node.name.replace("[", "-").replace("]", "")
     files = {
         "说明.txt": LONG.encode(),
-        "photo 日落.png": samples.picture("png"),
-        "sound.wav": samples.sound("wav", 12.0),
+        "photo 日落.png": samples.image("png"),
+        "sound.wav": samples.audio("wav", 12.0),
         "film.mp4": samples.video("mp4", 7.0),
         "broken.jpg": b"\xff\xd8\xff no picture",
         "program.exe": b"MZ",
@@ -95,7 +95,7 @@ def test_what_is_done_is_not_done_again(s3: S3, source: str) -> None:
     assert rows(s3, source) == before
     bucket, _, prefix = source.removeprefix("s3://").partition("/")
     s3.client.put_object(Bucket=bucket, Key=f"{prefix}/in/new.txt", Body="新的文件".encode())
-    s3.client.put_object(Bucket=bucket, Key=f"{prefix}/in/broken.jpg", Body=samples.picture("jpeg"))
+    s3.client.put_object(Bucket=bucket, Key=f"{prefix}/in/broken.jpg", Body=samples.image("jpeg"))
     third = run(s3, source)
     assert third.returncode == 0, third.stderr
     assert json.loads(third.stdout)["embedded"] == 2

@@ -60,7 +60,7 @@ def test_embed_lines_and_files_into_npy(tmp_path: Path) -> None:
 
 
 def test_embed_media_with_a_model_that_can(tmp_path: Path) -> None:
-    names = {"photo.png": samples.picture(), "sound.mp3": samples.sound("mp3"), "film.mp4": samples.video("mp4")}
+    names = {"photo.png": samples.image(), "sound.mp3": samples.audio("mp3"), "film.mp4": samples.video("mp4")}
     for name, data in names.items():
         (tmp_path / name).write_bytes(data)
     paths = [str(tmp_path / name) for name in names]
@@ -70,7 +70,7 @@ def test_embed_media_with_a_model_that_can(tmp_path: Path) -> None:
 
 
 def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
-    (tmp_path / "bad.png").write_bytes(samples.picture()[:45])
+    (tmp_path / "bad.png").write_bytes(samples.image()[:45])
     (tmp_path / "page.pdf").write_bytes(b"%PDF-1.7 ...")
     (tmp_path / "binary.dat").write_bytes(b"\x80\x81\x00\x01")
     bad = [str(tmp_path / name) for name in ("bad.png", "page.pdf", "binary.dat", "none.jpg")]

@@ -12,7 +12,7 @@ from tests.cli.test_cli import kilonova
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for number in range(4):
-        (tmp_path / f"{number}.png").write_bytes(samples.picture(width=64 + 8 * number))
+        (tmp_path / f"{number}.png").write_bytes(samples.image(width=64 + 8 * number))
     return tmp_path
 
 

@@ -133,7 +133,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    (tmp_path / "voice.mp4").write_bytes(samples.sound("m4a"))
+    (tmp_path / "voice.mp4").write_bytes(samples.audio("m4a"))
     done = kilonova("embed", "--model", "fake", "--json", "voice.mp4", "--text", "nosuch.pdf", "--text", "/tmp", "猫")
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == ["voice.mp4", "猫", "nosuch.pdf", "/tmp"]

@@ -28,7 +28,7 @@ def body(**params: object) -> str:
 
 def test_invoke_model(fake: Kilonova, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    picture = base64.b64encode(samples.picture("webp")).decode()
+    picture = base64.b64encode(samples.image("webp")).decode()
     for params in ({"text": {"value": "日落海滩"}}, {"image": {"format": "webp", "source": {"bytes": picture}}}):
         request = tmp_path / "request.json"
         request.write_text(body(embeddingDimension=256, **params))

@@ -112,7 +112,7 @@ def test_headers(bedrock: Any) -> None:
 
 @pytest.mark.parametrize("form", samples.IMAGES)
 def test_images_inline_and_from_s3(bedrock: Any, s3: S3, form: str) -> None:
-    data = samples.picture(form)
+    data = samples.image(form)
     found = []
     for detail in Detail:
         for source in (inline(data), stored(s3, f"图片/photo 1.{form}", data)):
@@ -126,9 +126,9 @@ def test_images_inline_and_from_s3(bedrock: Any, s3: S3, form: str) -> None:
     )
 
 
-@pytest.mark.parametrize("form", samples.SOUNDS)
+@pytest.mark.parametrize("form", samples.AUDIO_FORMATS)
 def test_sounds_inline_and_from_s3(bedrock: Any, s3: S3, form: str) -> None:
-    data = samples.sound(form)
+    data = samples.audio(form)
     found = [
         vectors(invoke(bedrock, audio={"format": form, "source": source}), "AUDIO")[0]
         for source in (inline(data), stored(s3, f"sound.{form}", data))
@@ -137,7 +137,7 @@ def test_sounds_inline_and_from_s3(bedrock: Any, s3: S3, form: str) -> None:
 
 
 def test_mp3_by_its_mime_name(bedrock: Any) -> None:
-    vectors(invoke(bedrock, audio={"format": "mpeg", "source": inline(samples.sound("mp3"))}), "AUDIO")
+    vectors(invoke(bedrock, audio={"format": "mpeg", "source": inline(samples.audio("mp3"))}), "AUDIO")
 
 
 @pytest.mark.parametrize("form", samples.VIDEOS)
@@ -155,7 +155,7 @@ def test_films_inline_and_from_s3(bedrock: Any, s3: S3, form: str) -> None:
 
 
 def test_a_silent_film(bedrock: Any) -> None:
-    film = {"format": "three_gp", "source": inline(samples.video("3gp", with_sound=False))}
+    film = {"format": "three_gp", "source": inline(samples.video("3gp", with_audio=False))}
     vectors(invoke(bedrock, video=film | {"embeddingMode": "AUDIO_VIDEO_COMBINED"}), "AUDIO_VIDEO_COMBINED")
     vectors(invoke(bedrock, video=film | {"embeddingMode": "AUDIO_VIDEO_SEPARATE"}), "VIDEO")
 
@@ -192,7 +192,7 @@ def test_what_s3_refuses(bedrock: Any, s3: S3, fake: Kilonova) -> None:
     s3.client.put_object(Bucket="media", Key="long.txt", Body=b"a " * 25_001)
     with pytest.raises(invalid, match="50,002 characters; at most 50,000"):
         text("s3://media/long.txt")
-    s3.client.put_object(Bucket="media", Key="binary", Body=samples.picture("png"))
+    s3.client.put_object(Bucket="media", Key="binary", Body=samples.image("png"))
     with pytest.raises(invalid, match="is no text"):
         text("s3://media/binary")
     s3.client.put_object(Bucket="media", Key="empty", Body=b"")
@@ -201,7 +201,7 @@ def test_what_s3_refuses(bedrock: Any, s3: S3, fake: Kilonova) -> None:
 
 
 def test_objects_under_way_are_bounded(s3: S3) -> None:
-    s3.client.put_object(Bucket="media", Key="20mb", Body=samples.picture("png") + bytes(20_000_000))
+    s3.client.put_object(Bucket="media", Key="20mb", Body=samples.image("png") + bytes(20_000_000))
     with Kilonova("--max-mb", "25", environment=s3.environment()) as server:
         client = server.wait_ready().client()
         params = {"format": "png", "source": {"s3Location": {"uri": "s3://media/20mb"}}}
@@ -243,12 +243,12 @@ def test_an_s3_that_may_not_be_read_or_reached(s3: S3) -> None:
             {"image": {"format": "png", "source": inline(b"no image at all")}},
             "no image of a supported format; found: unknown",
         ),
-        ({"image": {"format": "png", "source": inline(samples.sound("wav"))}}, "found: wav"),
-        ({"image": {"format": "png", "source": inline(samples.picture("png")[:40])}}, "cannot be decoded"),
+        ({"image": {"format": "png", "source": inline(samples.audio("wav"))}}, "found: wav"),
+        ({"image": {"format": "png", "source": inline(samples.image("png")[:40])}}, "cannot be decoded"),
         ({"image": {"format": "png", "source": {"bytes": "aGVsbG8"}}}, "not valid base64"),
-        ({"audio": {"format": "mp3", "source": inline(samples.video("mp4", with_sound=False))}}, "no audio stream"),
-        ({"audio": {"format": "wav", "source": inline(samples.sound("wav", 31.0, 8_000))}}, "31.0 s"),
-        ({"video": {"format": "mp4", "source": inline(samples.sound("m4a"))}}, "no video stream"),
+        ({"audio": {"format": "mp3", "source": inline(samples.video("mp4", with_audio=False))}}, "no audio stream"),
+        ({"audio": {"format": "wav", "source": inline(samples.audio("wav", 31.0, 8_000))}}, "31.0 s"),
+        ({"video": {"format": "mp4", "source": inline(samples.audio("m4a"))}}, "no video stream"),
     ],
 )
 def test_validation(bedrock: Any, params: dict[str, Any], said: str) -> None:

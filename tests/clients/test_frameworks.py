@@ -43,9 +43,9 @@ def test_litellm(aws: Kilonova) -> None:
     assert len(answer.data) == 2
     assert np.allclose(answer.data[0]["embedding"], here)
     for kind, data in (
-        ("image/png", samples.picture("png")),
-        ("audio/wav", samples.sound("wav")),
-        ("audio/mpeg", samples.sound("mp3")),
+        ("image/png", samples.image("png")),
+        ("audio/wav", samples.audio("wav")),
+        ("audio/mpeg", samples.audio("mp3")),
         ("video/mp4", samples.video("mp4")),
     ):
         answer = litellm.embedding(input=[data_url(kind, data)], dimensions=1024, **options)
@@ -61,7 +61,7 @@ def test_langchain(aws: Kilonova) -> None:
     here = invoke(aws.client(), embeddingDimension=384, text={"value": "日落海滩"})["embeddings"][0]["embedding"]
     assert np.allclose(embeddings.embed_query("日落海滩"), here)
     assert np.allclose(embeddings.embed_documents(["日落海滩", "x"])[0], here)
-    image = embeddings.embed_image(data_url("image/png", samples.picture("png")))
+    image = embeddings.embed_image(data_url("image/png", samples.image("png")))
     assert len(image) == 384
 
 

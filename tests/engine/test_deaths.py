@@ -23,7 +23,7 @@ from tests import samples
 
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 Loop = Callable[[], asyncio.AbstractEventLoop]
-PICTURE = Encoded(Modality.IMAGE, samples.picture("jpeg"), "jpeg")
+PICTURE = Encoded(Modality.IMAGE, samples.image("jpeg"), "jpeg")
 
 
 def run(loop: Loop, work: Callable[[], Awaitable[None]]) -> None:
@@ -146,7 +146,7 @@ def test_a_dead_child_says_so_and_is_never_kept(loop: Loop) -> None:
         child = Child("tests.engine.test_deaths:echo")
         assert await child.call("文字", 10) == "文字"
         os.kill(child.pid, signal.SIGKILL)
-        await child.ended()
+        await child.wait()
         for _ in range(2):
             with pytest.raises(ChildDied, match="SIGKILL"):
                 await child.call("again", 10)
@@ -158,7 +158,7 @@ def test_a_dead_child_says_so_and_is_never_kept(loop: Loop) -> None:
         assert await children.ask(2, 10) == 2
         child = children.take()
         os.kill(child.pid, signal.SIGKILL)
-        await child.ended()
+        await child.wait()
         children.keep(child)
         assert not children._idle
         children.close()

@@ -187,7 +187,7 @@ def test_many_texts_do_not_fill_the_queue() -> None:
 
 def test_the_cache_serves_every_dimension_and_nothing_else() -> None:
     async def work(engine: Engine) -> None:
-        picture = samples.picture("jpeg")
+        picture = samples.image("jpeg")
         film = samples.video("mp4")
         await embed(engine, "日落海滩")
         _, before = batches()
@@ -210,7 +210,7 @@ def test_the_cache_serves_every_dimension_and_nothing_else() -> None:
 
 def test_the_sound_of_a_silent_video_is_refused_and_its_frames_are_not() -> None:
     async def work(engine: Engine) -> None:
-        data = samples.video("mp4", with_sound=False)
+        data = samples.video("mp4", with_audio=False)
         with pytest.raises(NoAudioTrack, match="no audio track"):
             await engine.embed(Encoded(Modality.VIDEO, data, part=VideoPart.AUDIO), INDEX, 256)
         for part in (VideoPart.FRAMES, VideoPart.BOTH, VideoPart.ANY):

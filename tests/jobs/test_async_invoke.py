@@ -88,8 +88,8 @@ def test_a_film(bedrock: Any, s3: S3, mode: str, files: dict[str, int]) -> None:
 
 
 def test_a_sound_and_an_image(bedrock: Any, s3: S3) -> None:
-    s3.client.put_object(Bucket=BUCKET, Key="tone.mp3", Body=samples.sound("mp3", 7.0))
-    s3.client.put_object(Bucket=BUCKET, Key="a.png", Body=samples.picture("png"))
+    s3.client.put_object(Bucket=BUCKET, Key="tone.mp3", Body=samples.audio("mp3", 7.0))
+    s3.client.put_object(Bucket=BUCKET, Key="a.png", Body=samples.image("png"))
     sound = start(
         bedrock, {"audio": {**source("tone.mp3"), "format": "mp3", "segmentationConfig": {"durationSeconds": 2}}}
     )

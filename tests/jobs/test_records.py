@@ -35,7 +35,7 @@ def test_a_job_that_cannot_be_read_hides_no_other(tmp_path: Path, damage: str) -
         connection.execute(sa.text(f"UPDATE kilonova_jobs SET {damage} WHERE id = :id"), {"id": second.view.id})
     page = records.page("0" * 12, "us-east-1", ListQuery(ascending=True))
     assert {job.view.id for job in page} == {first.view.id, third.view.id}
-    assert {job.view.id for job in records.unqueued(-1.0)} == {first.view.id, third.view.id}
+    assert {job.view.id for job in records.without_queue(-1.0)} == {first.view.id, third.view.id}
     with pytest.raises(Unavailable, match=f"The job {second.view.id} cannot be read.*Update Kilonova"):
         records.get(second.view.id)
     engine.dispose()

@@ -8,7 +8,7 @@ import pytest
 from kilonova.errors import InvalidInput
 from kilonova.media import audio
 from kilonova.media.content import Audio
-from tests.samples import SOUNDS, picture, sound
+from tests import samples
 
 RATE = 32_000
 
@@ -19,9 +19,9 @@ def spectrum_peak(found: Audio) -> float:
     return float(power.argmax() * found.rate / len(found.samples))
 
 
-@pytest.mark.parametrize("form", SOUNDS)
+@pytest.mark.parametrize("form", samples.AUDIO_FORMATS)
 def test_every_format(form: str) -> None:
-    found = audio.decode(sound(form, 2.0), RATE)
+    found = audio.decode(samples.audio(form, 2.0), RATE)
     assert found.rate == RATE
     assert found.samples.dtype == np.float32
     assert abs(found.seconds - 2.0) < 0.1
@@ -31,14 +31,14 @@ def test_every_format(form: str) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
 def test_sample_rates(rate: int) -> None:
-    found = audio.decode(sound("wav", 1.0, rate), RATE)
+    found = audio.decode(samples.audio("wav", 1.0, rate), RATE)
     assert abs(found.seconds - 1.0) < 0.001
     assert abs(spectrum_peak(found) - 440) < 2
 
 
 @pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
 def test_channels_are_averaged(layout: str) -> None:
-    found = audio.decode(sound("wav", 1.0, 48_000, layout), RATE)
+    found = audio.decode(samples.audio("wav", 1.0, 48_000, layout), RATE)
     assert abs(found.seconds - 1.0) < 0.001
     assert any(abs(spectrum_peak(found) - 440 * 1.5**channel) < 2 for channel in range(6))
     assert np.abs(found.samples).max() < 0.4
@@ -64,7 +64,7 @@ def test_sample_formats(codec: str) -> None:
 
 def with_cover(data: bytes) -> bytes:
     """An mp3 with an ID3v2.3 picture frame before its sound."""
-    cover = picture("png")
+    cover = samples.image("png")
     body = b"\x00image/png\x00\x03\x00" + cover
     frame = b"APIC" + len(body).to_bytes(4, "big") + b"\x00\x00" + body
     size = len(frame)
@@ -73,20 +73,20 @@ def with_cover(data: bytes) -> bytes:
 
 
 def test_cover_art_is_passed_over() -> None:
-    plain = sound("mp3")
+    plain = samples.audio("mp3")
     found = audio.decode(with_cover(plain), RATE)
     assert abs(spectrum_peak(found) - 440) < 2
     assert abs(found.seconds - 1.0) < 0.1
 
 
 def test_at_most_30_seconds() -> None:
-    assert abs(audio.decode(sound("wav", 30.0, 8_000), RATE).seconds - 30) < 0.001
+    assert abs(audio.decode(samples.audio("wav", 30.0, 8_000), RATE).seconds - 30) < 0.001
     with pytest.raises(InvalidInput, match=r"31\.0 s.*30 s"):
-        audio.decode(sound("wav", 31.0, 8_000), RATE)
+        audio.decode(samples.audio("wav", 31.0, 8_000), RATE)
 
 
 def test_a_duration_that_lies_is_found_out_while_decoding() -> None:
-    data = bytearray(sound("flac", 40.0, 8_000))
+    data = bytearray(samples.audio("flac", 40.0, 8_000))
     # STREAMINFO's 36 bits of total samples, set to one second
     data[21] = data[21] & 0xF0
     data[22:26] = (8_000).to_bytes(4, "big")
@@ -95,15 +95,15 @@ def test_a_duration_that_lies_is_found_out_while_decoding() -> None:
 
 
 def test_what_holds_no_sound() -> None:
-    for data in (b"\x00" * 1000, picture("png"), b"RIFF\x24\x00\x00\x00WAVEfmt "):
+    for data in (b"\x00" * 1000, samples.image("png"), b"RIFF\x24\x00\x00\x00WAVEfmt "):
         with pytest.raises(InvalidInput):
             audio.decode(data, RATE)
 
 
 def test_one_sample_is_enough() -> None:
-    assert len(audio.decode(sound("wav", 1 / 32_000, 32_000), RATE).samples) == 1
+    assert len(audio.decode(samples.audio("wav", 1 / 32_000, 32_000), RATE).samples) == 1
 
 
 def test_a_file_cut_short_is_used_as_far_as_it_goes() -> None:
-    data = sound("mp3", 4.0)
+    data = samples.audio("mp3", 4.0)
     assert 1.5 < audio.decode(data[: len(data) // 2], RATE).seconds < 2.5

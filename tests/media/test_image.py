@@ -5,7 +5,8 @@ import pytest
 from kilonova.errors import InvalidInput
 from kilonova.media import image, limits
 from kilonova.media.content import Detail
-from tests.samples import IMAGES, encode, gradient, picture
+from tests import samples
+from tests.samples import IMAGES, encode, gradient
 
 
 def pixels(data: bytes, detail: Detail = Detail.STANDARD) -> np.ndarray:
@@ -18,7 +19,7 @@ def pixels(data: bytes, detail: Detail = Detail.STANDARD) -> np.ndarray:
 
 @pytest.mark.parametrize("form", IMAGES)
 def test_every_format(form: str) -> None:
-    found = pixels(picture(form))
+    found = pixels(samples.image(form))
     assert found.shape == (64, 96, 3)
     assert np.abs(found.astype(int) - gradient(96, 64)).mean() < 12
 
@@ -95,16 +96,16 @@ def test_of_an_animation_the_first_frame_is_taken(form: str) -> None:
     ("detail", "side"), [(Detail.STANDARD, limits.STANDARD_SIDE), (Detail.DOCUMENT, limits.DOCUMENT_SIDE)]
 )
 def test_large_images_are_bounded_by_detail(detail: Detail, side: int) -> None:
-    assert pixels(picture("jpeg", 3000, 1500), detail).shape[:2] == (side // 2, side)
+    assert pixels(samples.image("jpeg", 3000, 1500), detail).shape[:2] == (side // 2, side)
 
 
 def test_extreme_shapes() -> None:
-    assert pixels(picture("png", 1, 1)).shape == (1, 1, 3)
-    assert pixels(picture("png", 20_000, 1)).shape[:2] == (1, limits.STANDARD_SIDE)
+    assert pixels(samples.image("png", 1, 1)).shape == (1, 1, 3)
+    assert pixels(samples.image("png", 20_000, 1)).shape[:2] == (1, limits.STANDARD_SIDE)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    small = bytearray(picture("png"))
+    small = bytearray(samples.image("png"))
     small[16:24] = (60_000).to_bytes(4, "big") * 2  # the header claims 3.6 gigapixels
     import zlib
 

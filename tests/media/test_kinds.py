@@ -64,7 +64,7 @@ def tone(ending: str) -> bytes:
     with av.open(buffer, "w", format=form) as out:
         stream: Any = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
         stream.bit_rate = 64_000  # wmav2 has no default
-        out.mux(samples.encode_sound(stream, samples.tone(1.0, rate, stream.layout.nb_channels), layout, rate))
+        out.mux(samples.encode_audio(stream, samples.tone(1.0, rate, stream.layout.nb_channels), layout, rate))
     return buffer.getvalue()
 
 
@@ -136,7 +136,7 @@ def test_sound_alone_in_the_container_of_a_film(form: str, codec: str) -> None:
     with av.open(buffer, "w", format=form) as out:
         stream: Any = out.add_stream(codec, rate=48_000, layout="mono")
         stream.bit_rate = 64_000
-        out.mux(samples.encode_sound(stream, samples.tone(2.0, 48_000), "mono", 48_000))
+        out.mux(samples.encode_audio(stream, samples.tone(2.0, 48_000), "mono", 48_000))
     data = buffer.getvalue()
     for found in (decoded(Modality.AUDIO, data), decoded(Modality.VIDEO, data, VideoPart.ANY)):
         assert isinstance(found, Audio)

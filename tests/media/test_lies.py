@@ -28,7 +28,7 @@ def vbr(*parts: tuple[float, int]) -> bytes:
         with av.open(buffer, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as out:
             stream: Any = out.add_stream("libmp3lame", rate=RATE, layout="mono")
             stream.bit_rate = bits
-            out.mux(samples.encode_sound(stream, samples.tone(seconds, RATE), "mono", RATE))
+            out.mux(samples.encode_audio(stream, samples.tone(seconds, RATE), "mono", RATE))
         data += buffer.getvalue()
     return data
 
@@ -117,7 +117,7 @@ MATRICES = {
 def test_every_way_that_a_film_can_stand(name: str) -> None:
     (a, b, c, d), shown = MATRICES[name]
     one = 1 << 16
-    data = samples.video("mp4", with_sound=False)
+    data = samples.video("mp4", with_audio=False)
     identity = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
     place = data.index(identity, data.index(b"tkhd"))
     matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
@@ -188,14 +188,14 @@ def test_samples_that_are_no_numbers_cost_themselves(strange: float, share: floa
 
 def test_a_film_of_sound_alone_is_not_a_film_for_invoke_model() -> None:
     with pytest.raises(InvalidInput, match="no video stream"):
-        video.decode(samples.sound("m4a"), VideoPart.BOTH, 1.0, RATE)
-    assert isinstance(video.decode(samples.sound("m4a"), VideoPart.ANY, 1.0, RATE), Audio)
+        video.decode(samples.audio("m4a"), VideoPart.BOTH, 1.0, RATE)
+    assert isinstance(video.decode(samples.audio("m4a"), VideoPart.ANY, 1.0, RATE), Audio)
 
 
 def test_a_stream_that_shows_up_midway_does_not_end_the_film() -> None:
     """In MPEG program streams nothing says at the beginning which streams will come."""
-    film, late = samples.video("mpeg", 14.0), samples.video("mpg", 6.0, with_sound=True)
-    begin = samples.video("mpeg", 14.0, with_sound=False)
+    film, late = samples.video("mpeg", 14.0), samples.video("mpg", 6.0, with_audio=True)
+    begin = samples.video("mpeg", 14.0, with_audio=False)
     with av.open(io.BytesIO(begin)) as container:
         assert len(container.streams) == 1
     for data in (begin + late, begin * 3 + film):

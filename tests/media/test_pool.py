@@ -15,7 +15,7 @@ from kilonova.media.content import Audio, Encoded, Image, Modality
 from kilonova.media.pool import DecodePool
 from tests import samples
 
-PICTURE = Encoded(Modality.IMAGE, samples.picture("jpeg"), "jpeg")
+PICTURE = Encoded(Modality.IMAGE, samples.image("jpeg"), "jpeg")
 
 
 def misbehaving(sample_rate: str, frame_rate: str) -> Callable[[Encoded], object]:
@@ -44,7 +44,7 @@ def test_decodes_as_the_decoder_does() -> None:
     async def run() -> None:
         decoders = DecodePool(2, 16_000, 1.0)
         try:
-            items = [PICTURE, Encoded(Modality.AUDIO, samples.sound("mp3"), "mp3")] * 4
+            items = [PICTURE, Encoded(Modality.AUDIO, samples.audio("mp3"), "mp3")] * 4
             found = await asyncio.gather(*(decoders.decode(item) for item in items))
         finally:
             decoders.close()

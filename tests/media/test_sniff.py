@@ -8,12 +8,12 @@ from tests import samples
 
 
 def files() -> dict[str, tuple[Modality, bytes]]:
-    found = {form: (Modality.IMAGE, samples.picture(form)) for form in samples.IMAGES}
-    found |= {form: (Modality.AUDIO, samples.sound(form)) for form in samples.SOUNDS}
+    found = {form: (Modality.IMAGE, samples.image(form)) for form in samples.IMAGES}
+    found |= {form: (Modality.AUDIO, samples.audio(form)) for form in samples.AUDIO_FORMATS}
     return found | {form: (Modality.VIDEO, samples.video(form)) for form in samples.VIDEOS}
 
 
-@pytest.mark.parametrize("form", [*samples.IMAGES, *samples.SOUNDS, *samples.VIDEOS])
+@pytest.mark.parametrize("form", [*samples.IMAGES, *samples.AUDIO_FORMATS, *samples.VIDEOS])
 def test_what_a_file_is(form: str) -> None:
     modality, data = files()[form]
     assert modality in sniff(data)[1]
@@ -30,9 +30,9 @@ def test_a_lying_name_does_no_harm_within_the_modality() -> None:
 
 def test_bytes_of_another_modality_are_named() -> None:
     with pytest.raises(InvalidInput, match=r"no audio.*found: png.*called mp3"):
-        decoder.decode(Encoded(Modality.AUDIO, samples.picture("png"), "mp3"), 32_000, 1.0)
+        decoder.decode(Encoded(Modality.AUDIO, samples.image("png"), "mp3"), 32_000, 1.0)
     with pytest.raises(InvalidInput, match=r"no image.*found: wav"):
-        decoder.decode(Encoded(Modality.IMAGE, samples.sound("wav"), "png"), 32_000, 1.0)
+        decoder.decode(Encoded(Modality.IMAGE, samples.audio("wav"), "png"), 32_000, 1.0)
 
 
 @pytest.mark.parametrize(

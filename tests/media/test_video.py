@@ -82,14 +82,14 @@ def test_parts() -> None:
 
 
 def test_a_silent_film() -> None:
-    data = samples.video("mp4", with_sound=False)
+    data = samples.video("mp4", with_audio=False)
     assert decode(data).audio is None
     assert video.decode(data, VideoPart.AUDIO, 1.0, RATE) is None
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotation(degrees: int) -> None:
-    source = io.BytesIO(samples.video("mp4", with_sound=False))
+    source = io.BytesIO(samples.video("mp4", with_audio=False))
     turned = io.BytesIO()
     with av.open(source, "r") as given, av.open(turned, "w", format="mp4") as out:
         stream = out.add_stream_from_template(given.streams.video[0])
@@ -114,7 +114,7 @@ def with_rotation(data: bytes, degrees: int) -> bytes:
 
 
 def test_large_frames_are_bounded() -> None:
-    found = decode(samples.video("mp4", 0.5, size=(1280, 720), with_sound=False))
+    found = decode(samples.video("mp4", 0.5, size=(1280, 720), with_audio=False))
     assert found.frames.shape[1:3] == (252, limits.VIDEO_SIDE)
 
 
@@ -141,11 +141,11 @@ def test_a_stream_that_changes_its_size() -> None:
 
 def test_what_is_no_film() -> None:
     with pytest.raises(InvalidInput, match="no video stream"):
-        decode(samples.sound("m4a"))
+        decode(samples.audio("m4a"))
     with pytest.raises(InvalidInput):
         decode(b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 100)
 
 
 def test_at_most_30_seconds() -> None:
     with pytest.raises(InvalidInput, match="30 s"):
-        decode(samples.video("mkv", 31.0, size=(32, 32), with_sound=False))
+        decode(samples.video("mkv", 31.0, size=(32, 32), with_audio=False))

@@ -24,8 +24,8 @@ from tests import samples
 from tests.servers import API_KEY, NOVA, Kilonova
 
 FILES = {
-    Modality.IMAGE: samples.picture("png"),
-    Modality.AUDIO: samples.sound("flac", 2.0),
+    Modality.IMAGE: samples.image("png"),
+    Modality.AUDIO: samples.audio("flac", 2.0),
     Modality.VIDEO: samples.video("mp4", 3.0),
 }
 
@@ -83,7 +83,7 @@ def test_through_an_engine(bedrock: str) -> None:
             for modality, data in FILES.items():
                 found = await engine.embed(Encoded(modality, data, detail=Detail.STANDARD), Purpose.GENERIC_INDEX, 256)
                 assert found.vector.shape == (256,)
-            silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_sound=False), part=VideoPart.AUDIO)
+            silent = Encoded(Modality.VIDEO, samples.video("mp4", 1.0, with_audio=False), part=VideoPart.AUDIO)
             with pytest.raises(NoAudioTrack, match="no audio track"):
                 await engine.embed(silent, Purpose.GENERIC_INDEX, 256)
             broken: list[Input] = [Encoded(Modality.IMAGE, b"\x89PNG nothing", "png"), Text("fine")]

@@ -25,7 +25,7 @@ from tests.servers import API_KEY, Kilonova
 pytestmark = pytest.mark.models
 
 INDEX = Purpose.GENERIC_INDEX
-PICTURE, SOUND = samples.picture("png", 90, 64), samples.sound("wav", 1.0, rate=16_000)
+PICTURE, SOUND = samples.image("png", 90, 64), samples.audio("wav", 1.0, rate=16_000)
 
 
 def decoded(modality: Modality, data: bytes) -> Any:

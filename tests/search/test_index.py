@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
         "page.html": "<html><script>var x</script><p>一个网页 about <b>lighthouses</b></p></html>".encode(),
         "beach.jpg": photo(2019, 200),
         "street.jpg": photo(2021, 30),
-        "子文件夹/sound.wav": samples.sound("wav", 12.0),
+        "子文件夹/sound.wav": samples.audio("wav", 12.0),
         "子文件夹/film.mp4": samples.video("mp4", 7.0),
         "report.pdf": samples.pdf("Annual revenue grew", "", "Staff and harbours"),
         "broken.jpg": b"\xff\xd8\xff no picture",
@@ -180,7 +180,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
 
 def test_s3(tmp_path: Path) -> None:
     with S3() as s3:
-        for name, data in {"in/日落.jpg": photo(2020, 9), "in/b/sound.wav": samples.sound("wav", 6.0)}.items():
+        for name, data in {"in/日落.jpg": photo(2020, 9), "in/b/sound.wav": samples.audio("wav", 6.0)}.items():
             s3.client.put_object(Bucket="media", Key=name, Body=data)
         said = index(tmp_path, "s3://media/in/", **s3.environment())
         assert (said["added"], said["failed"]) == (2, [])

@@ -266,7 +266,7 @@ def test_uris_are_reversible(raw: bytes) -> None:
 
 
 def test_sound_in_a_films_file_is_not_embedded_again(tmp_path: Path, folder: Path) -> None:
-    (folder / "声音.mp4").write_bytes(samples.sound("m4a", 2.0))
+    (folder / "声音.mp4").write_bytes(samples.audio("m4a", 2.0))
     assert brought(tmp_path, folder).added == 4
     (folder / "声音.mp4").rename(folder / "voice.mp4")
     (folder / "voice.mp4").touch()
@@ -350,7 +350,7 @@ def test_ctrl_c_says_so_and_leaves_nothing_broken(tmp_path: Path) -> None:
 def test_words_beyond_what_a_point_keeps_do_not_cost_the_file(folder: Path, tmp_path: Path) -> None:
     (folder / "film.mp4").write_bytes(samples.video("mp4", 2.0))
     (folder / "film.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\n" + "numbat " * 200_000)
-    (folder / "titled.mp3").write_bytes(_titled("quokka " * 200_000) + samples.sound("mp3", 2.0))
+    (folder / "titled.mp3").write_bytes(_titled("quokka " * 200_000) + samples.audio("mp3", 2.0))
     tally = brought(tmp_path, folder)
     assert (tally.failed, tally.warnings) == ([], [])
     points = known(tmp_path)

@@ -49,7 +49,7 @@ def test_two_megabytes_of_one_word_are_a_few_segments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "form"), [("声音.mp4", "m4a"), ("voice.mkv", "ogg"), ("voice.mov", "wav")])
 def test_audio_in_a_video_container_is_audio(tmp_path: Path, name: str, form: str) -> None:
-    (tmp_path / name).write_bytes(samples.sound(form, 7.0))
+    (tmp_path / name).write_bytes(samples.audio(form, 7.0))
     found = segments(tmp_path)
     assert all(segment.video is None and segment.audio is not None for segment in found)
     assert [segment.start for segment in found] == [0, 5]

@@ -33,7 +33,7 @@ def segments_of(data: bytes, modality: Modality, seconds: float = 5.0, first: in
     [(0.9, [0.9]), (5.0, [5.0]), (5.01, [5.01]), (5.4, [5.4]), (5.6, [5.0, 5.6]), (12.0, [5.0, 10.0, 12.0])],
 )
 def test_sound_at_the_edges_of_segments(seconds: float, ends: list[float]) -> None:
-    found = segments_of(samples.sound("wav", seconds), Modality.AUDIO)
+    found = segments_of(samples.audio("wav", seconds), Modality.AUDIO)
     assert [segment.end for segment in found] == pytest.approx(ends, abs=0.002)
     assert [segment.start for segment in found] == pytest.approx([0.0, *ends[:-1]], abs=0.002)
     for segment, start, end in zip(found, [0.0, *ends[:-1]], ends, strict=True):
@@ -42,9 +42,9 @@ def test_sound_at_the_edges_of_segments(seconds: float, ends: list[float]) -> No
         assert segment.audio.samples.std() > 0.2  # the tone goes through
 
 
-@pytest.mark.parametrize("form", [*samples.SOUNDS, *samples.SOUND_CODECS])
+@pytest.mark.parametrize("form", [*samples.AUDIO_FORMATS, *samples.AUDIO_CODECS])
 def test_sound_of_every_format_joins_up(form: str) -> None:
-    found = segments_of(samples.sound(form, 11.0), Modality.AUDIO)
+    found = segments_of(samples.audio(form, 11.0), Modality.AUDIO)
     whole = np.concatenate([segment.audio.samples for segment in found if segment.audio is not None])
     assert len(found) == 3
     assert len(whole) / RATE == pytest.approx(11.0, abs=0.1)
@@ -102,7 +102,7 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_film_without_sound() -> None:
-    found = segments_of(samples.video("mp4", 6.0, with_sound=False), Modality.VIDEO)
+    found = segments_of(samples.video("mp4", 6.0, with_audio=False), Modality.VIDEO)
     assert [segment.audio for segment in found] == [None, None]
     assert all(segment.video is not None for segment in found)
 
@@ -122,7 +122,7 @@ def test_dropped_frames_do_not_shift_times() -> None:
 
 
 def test_damage_costs_only_its_own_segment() -> None:
-    data = bytearray(samples.sound("flac", 30.0))
+    data = bytearray(samples.audio("flac", 30.0))
     start, end = len(data) // 3, len(data) * 7 // 10
     data[start:end] = bytes(end - start)
     found = segments_of(bytes(data), Modality.AUDIO)
@@ -142,8 +142,8 @@ def test_a_film_cut_short_is_used_as_far_as_it_goes() -> None:
     ("data", "modality", "said"),
     [
         (b"no film at all" * 100, Modality.VIDEO, "cannot be opened"),
-        (samples.sound("wav", 1.0), Modality.VIDEO, "no video stream"),
-        (samples.video("mp4", 1.0, with_sound=False), Modality.AUDIO, "no audio stream"),
+        (samples.audio("wav", 1.0), Modality.VIDEO, "no video stream"),
+        (samples.video("mp4", 1.0, with_audio=False), Modality.AUDIO, "no audio stream"),
     ],
 )
 def test_refusals(data: bytes, modality: Modality, said: str) -> None:
@@ -198,7 +198,7 @@ def test_what_stays_on_the_screen_is_seen_in_every_segment() -> None:
 
 def test_sound_that_changes_its_rate_midway_is_heard() -> None:
     """Podcasts are joined of segments."""
-    data = samples.sound("mp3", 6.0, rate=44_100) + samples.sound("mp3", 6.0, rate=48_000)
+    data = samples.audio("mp3", 6.0, rate=44_100) + samples.audio("mp3", 6.0, rate=48_000)
     found = segments_of(data, Modality.AUDIO)
     assert found[-1].end == pytest.approx(12.0, abs=0.3)
     assert all(one.audio is not None and np.abs(one.audio.samples).mean() > 0.01 for one in found)

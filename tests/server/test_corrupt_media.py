@@ -23,8 +23,8 @@ PATH = f"/model/{NOVA.replace(':', '%3A')}/invoke"
 
 
 def originals() -> list[tuple[Modality, str, bytes]]:
-    found = [(Modality.IMAGE, form, samples.picture(form)) for form in samples.IMAGES]
-    found += [(Modality.AUDIO, form, samples.sound(form, 0.3)) for form in samples.SOUNDS]
+    found = [(Modality.IMAGE, form, samples.image(form)) for form in samples.IMAGES]
+    found += [(Modality.AUDIO, form, samples.audio(form, 0.3)) for form in samples.AUDIO_FORMATS]
     return found + [(Modality.VIDEO, form, samples.video(form, 0.5, size=(64, 48))) for form in samples.VIDEOS]
 
 

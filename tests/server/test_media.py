@@ -29,7 +29,7 @@ class Home:
             path.mkdir(parents=True)
         self.note, self.picture = self.folder / "notes" / "日记.txt", self.folder / "photo.png"
         self.note.write_text("the first day")
-        self.picture.write_bytes(samples.picture("png"))
+        self.picture.write_bytes(samples.image("png"))
         (outside / "secret.txt").write_text(SECRET)
         (self.folder / ".ssh" / "id_rsa").write_text(SECRET)
         (self.folder / ".hidden.txt").write_text(SECRET)

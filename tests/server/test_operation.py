@@ -257,7 +257,7 @@ def test_killing_the_server_leaves_no_process_behind() -> None:
 
 
 def test_two_servers_cannot_have_one_port(server: Kilonova) -> None:
-    with pytest.raises(AssertionError, match="Choose another --port"), Kilonova("--port", str(server.port)):
+    with pytest.raises(RuntimeError, match="Choose another --port"), Kilonova("--port", str(server.port)):
         pass
 
 

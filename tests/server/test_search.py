@@ -30,8 +30,8 @@ class Served:
         self.media.mkdir(parents=True)
         self.files = {
             "说明.txt": TEXT.encode(),
-            "photo.png": samples.picture("png"),
-            "sound.wav": samples.sound("wav", 3.0),
+            "photo.png": samples.image("png"),
+            "sound.wav": samples.audio("wav", 3.0),
             "film.mp4": samples.video("mp4", 3.0),
             "report.pdf": samples.pdf("Annual revenue grew", ""),  # the second page is a picture
             "page.html": b"<p>harbour</p><script>alert(1)</script>",

@@ -19,7 +19,7 @@ _STOP_SECONDS = 10.0
 
 def mark(path: Path, pid: int) -> None:
     """Note a process of ours."""
-    replace_file(path, json.dumps({"pid": pid, "started": _started(pid)}))
+    replace_file(path, json.dumps({"pid": pid, "started": _start_time(pid)}))
 
 
 def alive(path: Path) -> int | None:
@@ -29,7 +29,7 @@ def alive(path: Path) -> int | None:
         pid, started = int(note["pid"]), str(note["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return pid if started and _started(pid) == started else None
+    return pid if started and _start_time(pid) == started else None
 
 
 def end(path: Path, word: str) -> None:
@@ -45,7 +45,7 @@ def end(path: Path, word: str) -> None:
     path.unlink(missing_ok=True)
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When a process was started, in the system's own words; nothing when there is none, or a dead one."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -59,12 +59,12 @@ class Child:
         """Whether the child can still be asked."""
         return self._process.poll() is None and not (self._answers is not None and self._answers.lost.is_set())
 
-    async def ended(self) -> None:
+    async def wait(self) -> None:
         """Wait until the child, which was asked before, is dead."""
         assert self._answers is not None
         await self._answers.lost.wait()
 
-    def died(self) -> ChildDied:
+    def death(self) -> ChildDied:
         """The error that says how the child ended; kills what may still run of it."""
         self._process.kill()
         return ChildDied(_death(self._process.wait()))
@@ -87,7 +87,7 @@ class Child:
             self._process.kill()
             raise ChildTimeout(f"no answer within {seconds:g} s") from None
         except OSError:
-            raise self.died() from None
+            raise self.death() from None
         if failed:
             raise answer
         return answer

@@ -21,6 +21,7 @@ from kilonova.engine.engine import Engine
 from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Content as DecodedContent
 from kilonova.media.content import Encoded, Input, Mixed
+from kilonova.models.cards import MINI
 from kilonova.models.registry import card
 from kilonova.search import indexed, mounts
 from kilonova.search.copy import copy_collection
@@ -80,7 +81,7 @@ class Index:
         self._store = choose_store(self._folder, store)
         self._loop = LoopThread()
         self._engine: Engine | None = None
-        self._reader: InputReader | None = None
+        self._reader = InputReader(MINI)  # documents are read alike for all models
         self._rerankers: dict[str, Reranker] = {}
 
     @property
@@ -98,8 +99,7 @@ class Index:
 
     def close(self) -> None:
         """End the model's process and close the store."""
-        if self._reader is not None:
-            self._reader.close()
+        self._reader.close()
         if self._engine is not None:
             self._loop.run(self._engine.__aexit__(None, None, None))
             self._engine = None
@@ -192,7 +192,6 @@ class Index:
             NotFound: there is no such collection, or no point of an id.
             InvalidInput: the filter or a content cannot be read.
         """
-        collection = self._store.find(self.name)
         query = Query(
             kinds=choose_kinds(kinds),
             where=parse(where) if where.strip() else None,
@@ -205,7 +204,8 @@ class Index:
             exact=exact,
             **choose_modes(mode, fusion),
         )
-        return self._loop.run(self._search(collection, contents, unlike, query, self._reranker(rerank)))
+        query = replace(query, contents=self._loop.run(self._contents(contents, unlike)))
+        return self._loop.run(self._search(self._store.find(self.name), query, self._reranker(rerank)))
 
     def similar(self, point: str | Hit, *, limit: int = 10, kinds: Sequence[str] = (), where: str = "") -> Hits:
         """The files most like one that is in the collection, without that file itself.
@@ -229,7 +229,7 @@ class Index:
             limit=limit + 1,
             mode=Mode.VECTOR,
         )
-        hits = self._loop.run(self._search(collection, (), (), query, None))
+        hits = self._loop.run(self._search(collection, query, None))
         own = file_key(Hit(name, 0.0, found[0].payload))
         return Hits([hit for hit in hits if file_key(hit) != own][:limit])
 
@@ -349,25 +349,14 @@ class Index:
             self._engine = engine
         return self._engine
 
-    def _read(self, engine: Engine) -> InputReader:
-        if self._reader is None:
-            self._reader = InputReader(engine.card)
-        return self._reader
+    async def _contents(
+        self, contents: Sequence[Content], unlike: Sequence[str]
+    ) -> list[tuple[DecodedContent | Encoded, float]]:
+        read = [(_single(await self._reader.read(content)), 1.0) for content in contents]
+        return read + [(_single(await self._reader.read(text)), UNLIKE) for text in unlike]
 
-    async def _search(
-        self,
-        collection: Collection,
-        contents: Sequence[Content],
-        unlike: Sequence[str],
-        query: Query,
-        reranker: Reranker | None,
-    ) -> Hits:
+    async def _search(self, collection: Collection, query: Query, reranker: Reranker | None) -> Hits:
         engine = await self._ready(collection)
-        reader = self._read(engine)
-        wanted = [(await reader.read(content), 1.0) for content in contents]
-        wanted += [(await reader.read(text), UNLIKE) for text in unlike]
-        if wanted:
-            query = replace(query, contents=[(_single(content), weight) for content, weight in wanted])
         return Hits(await Searcher(self._store, engine, reranker).search(collection, query))
 
     async def _neighbours(
@@ -375,10 +364,10 @@ class Index:
     ) -> list[list[Hit]]:
         """For each content the nearest files of its own kind that have a label; of all kinds where none of it has."""
         engine = await self._ready(collection)
-        reader, searcher, labelled = self._read(engine), Searcher(self._store, engine), Exists(label)
+        searcher, labelled = Searcher(self._store, engine), Exists(label)
         found = []
         for content in contents:
-            read = _single(await reader.read(content))
+            read = _single(await self._reader.read(content))
             own = (Kind(str(read.modality)),)
             count = await asyncio.to_thread(self._store.count, self.name, all_of(labelled, kind_filter(own)))
             query = Query([(read, 1.0)], kinds=own if count else (), where=labelled, limit=limit, mode=Mode.VECTOR)

@@ -25,13 +25,13 @@ class LoopThread:
         """The result of a coroutine. Ctrl-C cancels it and waits until it has cleaned up."""
         ended = threading.Event()
 
-        async def watched() -> T:
+        async def watch() -> T:
             try:
                 return await work
             finally:
                 ended.set()
 
-        future = asyncio.run_coroutine_threadsafe(watched(), self._started())
+        future = asyncio.run_coroutine_threadsafe(watch(), self._start())
         try:
             return future.result()
         except BaseException:
@@ -58,7 +58,7 @@ class LoopThread:
             self._loop.close()
             self._loop = self._thread = None
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _start(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

@@ -73,7 +73,7 @@ class InputReader:
             case contents.Document(source, page):
                 return await self._page(source, page)
             case contents.Mixed(parts):
-                return await self._mixed(parts)
+                return await self._composite(parts)
             case os.PathLike():
                 return await asyncio.to_thread(read_input, Path(content))
         if isinstance(content, Deferred):
@@ -85,7 +85,7 @@ class InputReader:
             "Give a str for a text, a Path for a file, or kilonova.Image, Audio, Video, Document, Mixed.",
         )
 
-    async def _mixed(self, parts: tuple[Content, ...]) -> Input:
+    async def _composite(self, parts: tuple[Content, ...]) -> Input:
         read = [await self.read(part) for part in parts]
         plain = tuple(part for part in read if not isinstance(part, core.Mixed))
         try:

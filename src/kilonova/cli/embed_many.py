@@ -79,7 +79,7 @@ def embed_many(
 
         def show(progress: Progress) -> None:
             total = progress.total - progress.unchanged if progress.complete else None
-            bar.update(task, completed=_embedded(progress), total=total, segments=progress.segments)
+            bar.update(task, completed=_count(progress), total=total, segments=progress.segments)
 
         progress = Progress()
         try:
@@ -103,7 +103,7 @@ def _bar(hidden: bool) -> ProgressBar:
     return progress_bar(hidden, MofNCompleteColumn(), segments, TimeElapsedColumn())
 
 
-def _embedded(progress: Progress) -> int:
+def _count(progress: Progress) -> int:
     """Files embedded now, with or without errors."""
     return progress.added + len(progress.failed)
 
@@ -118,7 +118,7 @@ def _report(progress: Progress, output: str, as_json: bool, error: str = "") -> 
                 "otherFiles": progress.other.total(),
                 "otherEndings": dict(progress.other.most_common()),
                 "skipped": dict(progress.skipped.most_common()),
-                "embedded": _embedded(progress),
+                "embedded": _count(progress),
                 "segments": progress.segments,
                 "failed": [{"uri": uri, "error": reason} for uri, reason in progress.failed],
                 **({"error": error} if error else {}),
@@ -133,7 +133,7 @@ def _report(progress: Progress, output: str, as_json: bool, error: str = "") -> 
         print(f"kilonova: and {len(progress.failed) - _SHOWN:,} more; --json lists all.", file=sys.stderr)
     other, skipped = progress.other.total(), {NAMES[kind]: count for kind, count in progress.skipped.items()}
     parts = [
-        f"{_embedded(progress):,} files, {progress.segments:,} vectors in {output}",
+        f"{_count(progress):,} files, {progress.segments:,} vectors in {output}",
         f"{progress.unchanged:,} were there already" if progress.unchanged else "",
         f"{other:,} of other kinds were passed over ({escape(summarize(progress.other))})" if other else "",
         f"passed over: {summarize(skipped)}" if skipped else "",

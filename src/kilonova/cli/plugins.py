@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from kilonova.cli import options
 from kilonova.cli.out import cell, print_json
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["plugins"]
 
 
-def plugins(as_json: Annotated[bool, typer.Option("--json", help="A JSON array, for scripts.")] = False) -> None:
+def plugins(as_json: Annotated[bool, options.json("A JSON array, for scripts.")] = False) -> None:
     """List model families, vector stores, readers of files and rerankers: built in, and of other distributions.
 
     Whatever Python package registers an entry point in one of these groups is used; nothing has to be configured.

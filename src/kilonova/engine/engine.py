@@ -85,7 +85,7 @@ class Engine:
                 self.card,
                 self._queue,
                 batch_seconds,
-                self._start_failed,
+                self._on_start_failure,
                 idle=idle_seconds,
                 gpu=gpu,
                 first=worker if number == 0 else None,
@@ -206,7 +206,7 @@ class Engine:
                 return self._finish(known, dimension)
         content = item
         if isinstance(item, Mixed):
-            content = Mixed(tuple(await asyncio.gather(*map(self._decoded, item.parts))))
+            content = Mixed(tuple(await asyncio.gather(*map(self._decode_part, item.parts))))
         elif isinstance(item, Encoded) and not (self.card.takes_files and item.part in (VideoPart.BOTH, VideoPart.ANY)):
             content = await self._decode(item)
         if not isinstance(content, Mixed | Encoded):
@@ -244,7 +244,7 @@ class Engine:
         self.check(text.modality)
         await self._submit(text, Purpose.GENERIC_INDEX)
 
-    def _start_failed(self) -> None:
+    def _on_start_failure(self) -> None:
         if self.state is State.FAILED:
             self._queue.refuse(self._failed())
 
@@ -262,7 +262,7 @@ class Engine:
             raise NoAudioTrack("The video has no audio track.", "Ask for its frames, or for frames and audio together.")
         return content
 
-    async def _decoded(self, part: Content | Encoded) -> Content:
+    async def _decode_part(self, part: Content | Encoded) -> Content:
         """A part of a composite input; of a video, frames and audio."""
         return await self._decode(part) if isinstance(part, Encoded) else part
 

@@ -100,7 +100,7 @@ class BatchQueue:
         if job in jobs:
             jobs.remove(job)
 
-    async def filled(self) -> None:
+    async def wait(self) -> None:
         """Wait until a content waits."""
         while not len(self):
             self._filled.clear()
@@ -108,7 +108,7 @@ class BatchQueue:
 
     async def batch(self) -> list[QueuedInput]:
         """Wait for contents and take the next batch, see ``take``."""
-        await self.filled()
+        await self.wait()
         return self.take()
 
     def take(self) -> list[QueuedInput]:

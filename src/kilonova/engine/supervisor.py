@@ -99,7 +99,7 @@ class Supervisor:
                 await self._load()
                 failures = 0
                 await self._serve()
-                await self._queue.filled()
+                await self._queue.wait()
             except (ChildDied, ChildTimeout, KilonovaError, HandlerFailed) as fault:  # the last two while it loads
                 failures = self._note(fault, failures)
             except Exception as fault:  # a fault of ours must not end this task, or nobody would ever be answered again
@@ -157,17 +157,17 @@ class Supervisor:
             ChildDied: the process ended while it had nothing to do.
         """
         if not child.alive:
-            raise child.died()
+            raise child.death()
         if len(self._queue):
             return
-        waits = [asyncio.ensure_future(self._queue.filled()), asyncio.ensure_future(child.ended())]
+        waits = [asyncio.ensure_future(self._queue.wait()), asyncio.ensure_future(child.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in waits:
                 one.cancel()
         if not child.alive:
-            raise child.died()
+            raise child.death()
 
     async def _answer(self, child: Child, batch: list[QueuedInput]) -> None:
         """Answer one batch; what is left without an answer is put back or failed."""

@@ -222,11 +222,11 @@ class Records:
         with self._engine.connect() as connection:
             return list(self._readable(connection.execute(statement).mappings()))
 
-    def queued(self, job: str) -> None:
+    def mark_as_queued(self, job: str) -> None:
         """Note that the job waits to be run, so that it is not queued again."""
         self._update(job, queued=True)
 
-    def unqueued(self, older: float) -> list[Job]:
+    def without_queue(self, older: float) -> list[Job]:
         """Jobs that a server kept but died before it could queue them."""
         statement = sa.select(_jobs).where(
             _jobs.c.status == JobStatus.IN_PROGRESS, _jobs.c.queued.is_(False), _jobs.c.submitted < time.time() - older

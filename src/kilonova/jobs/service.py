@@ -213,7 +213,7 @@ class Jobs:
 
         with SetWorkflowID(job.view.id), SetEnqueueOptions(queue_partition_key=job.caller):
             DBOS.enqueue_workflow(self._queues[job.served_by], embed_file, job.view.id)
-        records.queued(job.view.id)
+        records.mark_as_queued(job.view.id)
 
     async def _queue_up(self) -> None:
         """Hand new jobs to DBOS once no more of them come: while many are started, callers go before work."""
@@ -251,7 +251,7 @@ class Jobs:
 
     def _queue_left(self, records: Records, older: float) -> None:
         """Queue what a server kept and then died; what another one is about to queue is not queued twice by that."""
-        for job in records.unqueued(older):
+        for job in records.without_queue(older):
             if job.served_by in self._queues:
                 self._enqueue(records, job)
 

@@ -57,10 +57,10 @@ def open_document(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
     try:
         document = pypdfium2.PdfDocument(file)
     except (pypdfium2.PdfiumError, FileNotFoundError) as error:
-        mended = _mended(file)
+        mended = _mend(file)
         if mended is None:
             raise InvalidInput(
-                f"The file cannot be read as a PDF: {_said(error)}.", "Damaged or locked files are not read."
+                f"The file cannot be read as a PDF: {_reason(error)}.", "Damaged or locked files are not read."
             ) from None
         document = mended
     try:
@@ -73,7 +73,7 @@ def open_document(file: Path | BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
         document.close()
 
 
-def _mended(file: Path | BinaryIO) -> pypdfium2.PdfDocument | None:
+def _mend(file: Path | BinaryIO) -> pypdfium2.PdfDocument | None:
     """A file that is cut short, with a new trailer, as viewers make one: PDFium finds objects without their table, but
     not which of them is the catalogue. None where that does not help."""
     try:
@@ -109,7 +109,7 @@ def page(document: pypdfium2.PdfDocument, number: int) -> Image:
             drawn = _layer(found)
             text = _joined(drawn, *_noted(document, found)) if drawn.strip() else None
     except Exception as error:  # PDFium's own, and what Pillow and ctypes make of sizes that no page has
-        raise InvalidInput(f"Page {number + 1} cannot be read: {_said(error)}.") from None
+        raise InvalidInput(f"Page {number + 1} cannot be read: {_reason(error)}.") from None
     return Image(pixels, Detail.DOCUMENT, text)
 
 
@@ -167,5 +167,5 @@ def _string(read: Any, *arguments: Any) -> str:
     return buffer.raw[: size - 2].decode("utf-16-le", "ignore").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error).rstrip(". ") or type(error).__name__

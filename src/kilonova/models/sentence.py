@@ -79,7 +79,7 @@ class Sentence(EmbeddingModel):
         prompt, seen = prompt if self.prompts_media else "", self.seen(content)
         tokens = _tokens(content)
         if tokens * 2 > self.card.max_tokens or _is_odd(content):
-            tokens = self._checked(seen, prompt)
+            tokens = self._check(seen, prompt)
         return Prepared((prompt, seen), tokens)
 
     def seen(self, content: Content) -> dict[str, Any]:
@@ -151,9 +151,9 @@ class Sentence(EmbeddingModel):
             if isinstance(part, Encoded):
                 raise self.card.refusal(part)
             item |= self.seen(part)
-        return Prepared((prompt, item), self._checked(item, prompt))
+        return Prepared((prompt, item), self._check(item, prompt))
 
-    def _checked(self, item: dict[str, Any], prompt: str) -> int:
+    def _check(self, item: dict[str, Any], prompt: str) -> int:
         """The tokens of an input that the model may refuse, which would then fail its whole batch.
 
         Raises:

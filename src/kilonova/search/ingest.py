@@ -239,7 +239,7 @@ class _Run:
             became = "unchanged" if known is not None and known.hash == digest else "moved"
         else:
             became = "added" if known is None else "changed"
-            points = await self._embedded(file, data, digest, mark, said, beside.cues)
+            points = await self._embed(file, data, digest, mark, said, beside.cues)
             self._progress.segments += len(points)
         await asyncio.to_thread(self._write, points, known)
         self._count(became, file, points[0].payload["fault"])
@@ -278,7 +278,7 @@ class _Run:
         points = [make.of_point(point) for point in sorted(there, key=lambda one: one.payload["part"])]
         return number_points(points, there[0].payload["fault"])
 
-    async def _embedded(
+    async def _embed(
         self, file: File, data: bytes | None, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
     ) -> list[Point]:
         """The points of a file."""

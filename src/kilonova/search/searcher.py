@@ -141,7 +141,7 @@ class Searcher:
             hits.append(Hit(name, scores[name], matches[name].payload, alike.score, alike.distance))
         hits = group_by_file(hits) if query.group_by_file else hits
         if self._reranker is not None and words:
-            hits = self._reranked(collection.name, words, hits[: max(_RERANKED, query.limit)], self._reranker)
+            hits = self._rerank(collection.name, words, hits[: max(_RERANKED, query.limit)], self._reranker)
         return hits[: query.limit]
 
     def _scores(
@@ -166,7 +166,7 @@ class Searcher:
                 return weighted_scores({name: score for name, (_, score) in near.items()}, keyword_scores)
         return reciprocal_rank(ranks) if by_keyword else {name: score for name, (_, score) in near.items()}
 
-    def _reranked(self, name: str, words: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
+    def _rerank(self, name: str, words: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
         """Hits by what the reranker says of their best part; its score takes the place of theirs."""
         parts = {hit.id: [hit.id, *(str(one["id"]) for one in hit.moments)] for hit in hits}
         found = {

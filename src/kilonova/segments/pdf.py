@@ -107,12 +107,12 @@ def pdf_pages(file: Path | BinaryIO) -> Iterator[Pages]:
             yield _Pages(opened, None)
         return
     source = _Source(file)
-    with _opened(source) as opened:
+    with _open(source) as opened:
         yield _Pages(opened, source)
 
 
 @contextmanager
-def _opened(source: _Source) -> Iterator[Any]:
+def _open(source: _Source) -> Iterator[Any]:
     from kilonova.media import document
 
     with ExitStack() as stack:
@@ -130,7 +130,7 @@ class _Pdf:
             yield pages
 
     def facts(self, file: BinaryIO) -> dict[str, Any]:
-        with _opened(_Source(file)) as opened:
+        with _open(_Source(file)) as opened:
             facts = cast(dict[str, str], opened.get_metadata_dict(skip_empty=True))
             found = {"title": plain(facts.get("Title")), "author": plain(facts.get("Author")), "pages": len(opened)}
         made = re.match(r"D:(\d{4})(\d\d)(\d\d)", facts.get("CreationDate", ""))

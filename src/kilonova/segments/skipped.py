@@ -43,7 +43,7 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "des
 _TEMPORARY = re.compile(
     r"~\$.*|~wr[dl]\d+\.tmp|.*~|.*\.(tmp|temp|part|partial|crdownload|download|lock|lck|swp)", re.DOTALL
 )
-# What other programs note beside a photograph or a film.
+# What other programs note beside a photograph or a video.
 _SIDECARS = (".xmp", ".aae", ".thm", ".nfo")
 _ENDING = re.compile(r"[a-z0-9_-]{1,12}")
 

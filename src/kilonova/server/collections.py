@@ -43,7 +43,7 @@ class Collections:
 
     async def create(self, call: Call) -> Answer:
         """``POST /v1/collections``."""
-        wanted = await _parsed(call, wire.CreateRequest)
+        wanted = await _parse(call, wire.CreateRequest)
         made = Collection(wanted.name, wanted.model, wanted.dimension, wanted.metric)
         await asyncio.to_thread(self._store.create, made)
         return Answer(wire.render(wire.plain_collection(made, 0)))
@@ -62,7 +62,7 @@ class Collections:
 
     async def upsert(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points``."""
-        wanted = await _parsed(call, wire.UpsertRequest)
+        wanted = await _parse(call, wire.UpsertRequest)
 
         def write() -> None:
             points = [
@@ -76,19 +76,19 @@ class Collections:
 
     async def delete(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/delete``."""
-        ids = (await _parsed(call, wire.IdsRequest)).ids
+        ids = (await _parse(call, wire.IdsRequest)).ids
         await asyncio.to_thread(self._store.delete, _name(call), ids)
         return Answer(b"{}")
 
     async def points(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/get``."""
-        ids = (await _parsed(call, wire.IdsRequest)).ids
+        ids = (await _parse(call, wire.IdsRequest)).ids
         found = await asyncio.to_thread(self._store.get, _name(call), ids)
         return Answer(wire.render({"points": [wire.plain_point(one) for one in found]}))
 
     async def scroll(self, call: Call) -> StreamingResponse:
         """``POST /v1/collections/{name}/points/scroll``: a point a line, until the last one."""
-        wanted = await _parsed(call, wire.ScrollRequest)
+        wanted = await _parse(call, wire.ScrollRequest)
         name, where = _name(call), _filter(wanted.where)
         points = self._store.scroll(name, where, vectors=wanted.vectors)
         first = await asyncio.to_thread(next, points, None)  # errors are answered before the answer begins
@@ -101,13 +101,13 @@ class Collections:
 
     async def count(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/count``."""
-        where = _filter((await _parsed(call, wire.CountRequest)).where)
+        where = _filter((await _parse(call, wire.CountRequest)).where)
         count = await asyncio.to_thread(self._store.count, _name(call), where)
         return Answer(wire.render({"count": count}))
 
     async def query(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/query``."""
-        wanted = await _parsed(call, wire.QueryRequest)
+        wanted = await _parse(call, wire.QueryRequest)
         name, where = _name(call), _filter(wanted.where)
 
         def search() -> bytes:
@@ -128,7 +128,7 @@ class Collections:
         return Answer(b"{}")
 
 
-async def _parsed(call: Call, model: type[_Request]) -> _Request:
+async def _parse(call: Call, model: type[_Request]) -> _Request:
     return await call.parse(partial(wire.parse, model))
 
 

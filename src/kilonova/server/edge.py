@@ -42,13 +42,13 @@ class Edge:
             return
         begun = False
 
-        async def watched(message: Message) -> None:
+        async def watch(message: Message) -> None:
             nonlocal begun
             begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, watch)
         except asyncio.CancelledError:  # the time to finish before the server stops is over
             if begun:  # it breaks off, which its reader sees
                 return

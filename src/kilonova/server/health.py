@@ -50,7 +50,7 @@ class Readiness:
         reasons = [f"{name} is {state}" for name, state in others.items() if state != "ready"]
         reasons += [f"{name} is {state}" for name, state in states.items() if state not in _WORKING]
         if not reasons:
-            faults = await asyncio.shield(self._probed())
+            faults = await asyncio.shield(self._current_probe())
             reasons = list(faults.values())
             states |= {name: "not answering" for name, fault in faults.items() if fault}
         reasons = [reason for reason in reasons if reason]
@@ -59,7 +59,7 @@ class Readiness:
             state["reason"] = " ".join(reasons)
         return Response(orjson.dumps(state), 503 if reasons else 200, media_type="application/json")
 
-    def _probed(self) -> asyncio.Task[dict[str, str]]:
+    def _current_probe(self) -> asyncio.Task[dict[str, str]]:
         """The probe that is under way, or was not long ago."""
         if self._probe is None or (self._probe.done() and self._fresh.take()):
             self._probe = asyncio.create_task(self._ask_all())

@@ -68,7 +68,7 @@ class Search:
         else:
             request, wanted = await call.parse(partial(wire.parse, wire.SearchRequest)), []
         collection = await self._collection(request.collection)
-        wanted = [*await self._wanted(call, request), *wanted]
+        wanted = [*await self._contents(call, request), *wanted]
         call.modality = "mixed" if len(wanted) > 1 else next((str(one.modality) for one, _ in wanted), "none")
         query = Query(
             wanted,
@@ -131,7 +131,7 @@ class Search:
             )
         return found
 
-    async def _wanted(self, call: Call, request: wire.SearchRequest) -> list[_Wanted]:
+    async def _contents(self, call: Call, request: wire.SearchRequest) -> list[_Wanted]:
         found: list[_Wanted] = []
         said = [wire.Words(text=one) if isinstance(one, str) else one for one in request.text]
         found += [(Text(words.text), words.weight) for words in said]

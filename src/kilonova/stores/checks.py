@@ -57,7 +57,7 @@ def check_name(name: str) -> None:
     """
     if not is_name(name):
         raise InvalidInput(
-            f"{name!r} is no name of a collection.",
+            f"Invalid collection name {name!r}.",
             f"Use at most {NAME_CHARACTERS} letters, digits, - and _ ({NAME_BYTES} bytes), a letter or digit first.",
         )
 

@@ -15,16 +15,16 @@ import numpy as np
 import PIL.Image
 
 __all__ = [
+    "AUDIO_CODECS",
+    "AUDIO_FORMATS",
     "CODECS",
     "IMAGES",
-    "SOUNDS",
-    "SOUND_CODECS",
     "VIDEOS",
+    "audio",
     "encode",
-    "encode_sound",
+    "encode_audio",
     "gradient",
-    "picture",
-    "sound",
+    "image",
     "tone",
     "video",
 ]
@@ -32,7 +32,7 @@ __all__ = [
 #: Pillow's format name by the contract's.
 IMAGES = {"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "webp": "WEBP"}
 #: Container and codec by the contract's audio format.
-SOUNDS = {
+AUDIO_FORMATS = {
     "mp3": ("mp3", "libmp3lame"),
     "wav": ("wav", "pcm_s16le"),
     "ogg": ("ogg", "libopus"),
@@ -40,7 +40,7 @@ SOUNDS = {
     "m4a": ("ipod", "aac"),
 }
 #: The same for a codec that a format may hold besides.
-SOUND_CODECS = {"ogg Vorbis": ("ogg", "vorbis")}
+AUDIO_CODECS = {"ogg Vorbis": ("ogg", "vorbis")}
 #: Container, video codec and audio codec by the contract's video format.
 VIDEOS = {
     "mp4": ("mp4", "libx264", "aac"),
@@ -68,7 +68,7 @@ def gradient(width: int, height: int) -> np.ndarray:
     return np.stack([x, y, 255 - x], axis=-1).astype(np.uint8)
 
 
-def picture(form: str = "png", width: int = 96, height: int = 64, **options: object) -> bytes:
+def image(form: str = "png", width: int = 96, height: int = 64, **options: object) -> bytes:
     """An image file of a gradient."""
     return encode(PIL.Image.fromarray(gradient(width, height)), form, **options)
 
@@ -88,15 +88,15 @@ def tone(seconds: float, rate: int, channels: int = 1, hertz: float = 440.0) -> 
 
 
 @cache
-def sound(form: str = "wav", seconds: float = 1.0, rate: int = 32_000, layout: str = "mono") -> bytes:
+def audio(form: str = "wav", seconds: float = 1.0, rate: int = 32_000, layout: str = "mono") -> bytes:
     """An audio file of a tone."""
-    container, codec = (SOUNDS | SOUND_CODECS)[form]
+    container, codec = (AUDIO_FORMATS | AUDIO_CODECS)[form]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
         rate = 48_000 if codec == "libopus" else rate
         layout = "stereo" if codec == "vorbis" else layout  # FFmpeg's own encoder knows nothing else
         stream: Any = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
-        out.mux(encode_sound(stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate))
+        out.mux(encode_audio(stream, tone(seconds, rate, stream.layout.nb_channels), layout, rate))
     return buffer.getvalue()
 
 
@@ -106,7 +106,7 @@ def video(
     seconds: float = 2.0,
     fps: int = 10,
     size: tuple[int, int] = (96, 64),
-    with_sound: bool = True,
+    with_audio: bool = True,
     drop: int = 0,
     late: float = 0.0,
 ) -> bytes:
@@ -124,7 +124,7 @@ def video(
         stream.codec_context.gop_size = 2 * rate
         extra: Any = (
             out.add_stream(audio_codec, rate=_AUDIO_RATES.get(audio_codec, 48_000), layout="mono")
-            if with_sound
+            if with_audio
             else None
         )
         if extra is not None:
@@ -142,7 +142,7 @@ def video(
         packets += stream.encode(None)
         if extra is not None:
             rate = extra.rate
-            packets += encode_sound(extra, tone(seconds - late, rate), "mono", rate, round(late * rate))
+            packets += encode_audio(extra, tone(seconds - late, rate), "mono", rate, round(late * rate))
         packets.sort(key=lambda packet: packet.dts * packet.time_base)
         out.mux(packets)
     return buffer.getvalue()
@@ -165,7 +165,7 @@ def _same_scheduling() -> Iterator[None]:
 _AUDIO_RATES = {"libmp3lame": 44_100, "wmav2": 44_100}
 
 
-def encode_sound(stream: Any, samples: np.ndarray, layout: str, rate: int, first: int = 0) -> list[Any]:
+def encode_audio(stream: Any, samples: np.ndarray, layout: str, rate: int, first: int = 0) -> list[Any]:
     interleaved = np.ascontiguousarray(samples.T).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(interleaved, format="s16", layout=layout)
     frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)

@@ -35,8 +35,8 @@ TEXTS = (
 )  # fmt: skip
 #: By modality.
 FILES = {
-    Modality.IMAGE: [samples.picture(form, width, 64) for form in ("png", "jpeg") for width in (96, 301)],
-    Modality.AUDIO: [samples.sound(form, seconds) for form in ("wav", "mp3") for seconds in (0.3, 2.0)],
+    Modality.IMAGE: [samples.image(form, width, 64) for form in ("png", "jpeg") for width in (96, 301)],
+    Modality.AUDIO: [samples.audio(form, seconds) for form in ("wav", "mp3") for seconds in (0.3, 2.0)],
     Modality.VIDEO: [samples.video(form, seconds) for form in ("mp4", "webm") for seconds in (0.5, 3.0)],
 }
 

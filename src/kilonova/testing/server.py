@@ -106,7 +106,7 @@ class KilonovaServer:
                 time.sleep(0.05)
             else:
                 return self
-        raise TimeoutError(f"The server is not ready after {self._seconds:g} s:\n{self._said()}")
+        raise TimeoutError(f"The server is not ready after {self._seconds:g} s:\n{self._log_text()}")
 
     def get(self, path: str) -> bytes:
         """The body of an answer.
@@ -165,17 +165,17 @@ class KilonovaServer:
     def _announced_url(self) -> str:
         until = time.monotonic() + self._seconds
         while time.monotonic() < until:
-            if found := re.search(r"at (https?://\S+)", self._said()):
+            if found := re.search(r"at (https?://\S+)", self._log_text()):
                 return found[1]
             self._check_alive()
             time.sleep(0.02)
-        raise TimeoutError(f"The server did not start within {self._seconds:g} s:\n{self._said()}")
+        raise TimeoutError(f"The server did not start within {self._seconds:g} s:\n{self._log_text()}")
 
     def _check_alive(self) -> None:
         if (status := self.process.poll()) is not None:
-            raise RuntimeError(f"The server ended with status {status}:\n{self._said()}")
+            raise RuntimeError(f"The server ended with status {status}:\n{self._log_text()}")
 
-    def _said(self) -> str:
+    def _log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 

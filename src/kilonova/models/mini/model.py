@@ -135,7 +135,7 @@ class Mini(EmbeddingModel):
         vectors = []
         for film, start, end in zip(films, starts[:-1], starts[1:], strict=True):
             heard = self._heads.audio(self._audio([film.sound]), in_film=True) if film.sound is not None else None
-            vectors.append(space.film_vector(frames[start:end], film.weights, heard))
+            vectors.append(space.video_vector(frames[start:end], film.weights, heard))
         return np.concatenate(vectors)
 
 

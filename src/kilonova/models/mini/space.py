@@ -34,12 +34,12 @@ __all__ = [
     "SHARED",
     "WORDING",
     "Usual",
-    "film_vector",
     "heard",
     "page_vectors",
     "seen",
     "text_vectors",
     "unit",
+    "video_vector",
 ]
 
 SHARED, OWN, DIMENSION = 1024, 1024, 3072
@@ -161,7 +161,7 @@ def page_vectors(looks: np.ndarray, words: np.ndarray) -> np.ndarray:
     return unit(_PAGE_LOOKS * looks + words)
 
 
-def film_vector(frames: np.ndarray, weights: np.ndarray, sound: np.ndarray | None) -> np.ndarray:
+def video_vector(frames: np.ndarray, weights: np.ndarray, sound: np.ndarray | None) -> np.ndarray:
     """The vector of a video [1, 3072] from those of its frames [n, 3072] with their weights [n], and of its audio
     [1, 3072], if it has one."""
     seen = unit(weights[None] @ frames)

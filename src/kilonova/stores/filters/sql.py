@@ -55,5 +55,5 @@ def _compared(relation: str, value: Value) -> tuple[str, list[Any]]:
 
 def _path(field: str) -> str:
     if '"' in field or not field:
-        raise InvalidInput(f"{field!r} is no name of a field.")
+        raise InvalidInput(f"Invalid field name {field!r}.")
     return f'$."{field}"'
