@@ -11,6 +11,8 @@ from kilonova.models.base import EmbeddingModel
 from kilonova.models.card import Purpose
 from tests import samples
 
+pytestmark = pytest.mark.slow
+
 RATE = 32_000
 TEXTS = (
     "中国的经济在过去三十年里增长很快。",

@@ -182,6 +182,7 @@ def test_rare_words_count_more(store: VectorStore) -> None:
     assert names(store.lexical("notes", "harbour", 4))[0] == "a"
 
 
+@pytest.mark.slow
 def test_many_points_page_by_page(store: VectorStore) -> None:
     store.create(Collection("many", "fake", 4))
     store.upsert("many", [Point(str(row), np.full(4, row + 1, np.float32), {"row": row}) for row in range(2_500)])
