@@ -54,7 +54,8 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    places = [data or _home.data(), _home.config()]
+    # `kilonova up` leaves a note in its data folder and beside the credentials; another folder means that one alone
+    places = [data] if data and data != _home.data() else [_home.data(), _home.config()]
     s3 = next(filter(None, (endpoint(place, port) for place in places)), None) if is_loopback(host) else None
     if s3:  # started by `kilonova up`
         values["AWS_ENDPOINT_URL_S3"] = s3
