@@ -147,6 +147,7 @@ def test_jpeg_that_is_broken_beside_its_pixels(marker: int, body: bytes) -> None
     assert np.array_equal(seen(data[:2] + segment + data[2:]), seen(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(9))
 def test_every_orientation_of_exif(form: str, orientation: int) -> None:

@@ -209,6 +209,7 @@ def test_only_demuxers_of_the_list_are_reached() -> None:
         assert set(container.format.name.split(",")) & set(audio.FORMATS.split(","))
 
 
+@pytest.mark.slow
 def test_nothing_malformed_raises_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of the kinds that InvokeModel's own mutations (server/test_corrupt_media) do not have."""
     chance = random.Random(20)

@@ -44,6 +44,7 @@ def test_an_mp3_that_says_it_is_longer() -> None:
     assert audio.decode(data, RATE).seconds == pytest.approx(24.0, abs=0.3)
 
 
+@pytest.mark.slow
 def test_an_mp3_that_says_it_is_shorter() -> None:
     data = vbr((4.0, 128_000), (60.0, 32_000))
     assert said(data) < 30
@@ -65,6 +66,7 @@ def saying(data: bytes, seconds: float) -> bytes:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("real", "claimed"), [(4, 300.0), (4, 10_000.0), (29, 31.0)])
 @pytest.mark.parametrize("form", ["mkv", "webm"])
 def test_a_film_that_says_it_is_longer(form: str, real: int, claimed: float) -> None:
@@ -78,6 +80,7 @@ def test_a_film_that_says_it_is_longer(form: str, real: int, claimed: float) -> 
     assert ends(data, Modality.VIDEO)[-1] == pytest.approx(real, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_film_that_says_it_is_shorter() -> None:
     data = saying(samples.video("mkv", 34.0, size=(32, 32)), 3.0)
     for part in VideoPart:

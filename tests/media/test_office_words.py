@@ -216,6 +216,7 @@ def test_values_read_as_before(tmp_path: Path) -> None:
     assert first.words.split("\n")[-1] == "注"
 
 
+@pytest.mark.slow
 def test_small_files_that_stand_for_endless_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_SECONDS", 0.5)
     rows = "<row><c><v>1</v></c></row>" * 2_000_000

@@ -19,6 +19,7 @@ def test_what_a_file_is(form: str) -> None:
     assert modality in sniff(data)[1]
 
 
+@pytest.mark.slow
 def test_a_lying_name_does_no_harm_within_the_modality() -> None:
     kinds = {Modality.IMAGE: Image, Modality.AUDIO: Audio, Modality.VIDEO: Video}
     every = files()

@@ -153,6 +153,7 @@ def test_a_busy_server_is_asked_again(moody: list[Moody]) -> None:
     assert vectors(model, contents).tolist() == [[1, 0], [1, 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "kind", "asked"), [(400, InvalidInput, 1), (500, Unavailable, 5)])
 def test_a_server_that_refuses(moody: list[Moody], status: int, kind: type[KilonovaError], asked: int) -> None:
     server = Moody(*[status] * 5)
@@ -162,6 +163,7 @@ def test_a_server_that_refuses(moody: list[Moody], status: int, kind: type[Kilon
     assert server.asked == asked
 
 
+@pytest.mark.slow
 def test_names_and_servers_that_are_none() -> None:
     with pytest.raises(InvalidInput, match="names no model"):
         registry.card("openai+http://127.0.0.1:9/v1")

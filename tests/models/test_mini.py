@@ -25,6 +25,8 @@ from kilonova.models.mini.video import distinct
 from kilonova.testing.models import ModelSuite, vectors
 from tests import samples
 
+pytestmark = pytest.mark.slow
+
 CANONICAL = Path(__file__).with_name("canonical_mini.npz")
 QUERIES = ("日落海滩", "how much protein per day", "Où est la bibliothèque ?")
 PASSAGES = ("狗叫声 and a barking dog", "これはテストです。東京タワー", "مرحبا بالعالم", "long " * 700 + "end")

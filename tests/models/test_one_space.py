@@ -12,6 +12,8 @@ from kilonova.models.card import Purpose
 from kilonova.testing.models import vectors
 from tests import samples
 
+pytestmark = pytest.mark.slow
+
 RATE = 32_000
 TEXTS = (
     "中国的经济在过去三十年里增长很快。",

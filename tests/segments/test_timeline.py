@@ -80,6 +80,7 @@ def test_a_segment_is_what_the_cut_film_would_be() -> None:
     assert segment.video.times.tolist() == whole.times.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["mp4", "mkv", "webm", "mpg", "flv", "wmv"])
 def test_going_on_in_the_middle_gives_the_same_pieces(form: str) -> None:
     data = samples.video(form, 17.0, fps=25)
@@ -156,6 +157,7 @@ def test_too_many_segments_are_refused_before_anything_is_decoded() -> None:
         Segmenter(io.BytesIO(_silence(1500.0)), Modality.AUDIO, 1.0, FPS, RATE)
 
 
+@pytest.mark.slow
 def test_more_than_two_hours_are_refused() -> None:
     with pytest.raises(InvalidInput, match="over 2 hours"):
         Segmenter(io.BytesIO(_silence(7300.0)), Modality.AUDIO, 30.0, FPS, RATE)

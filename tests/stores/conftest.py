@@ -117,7 +117,8 @@ def s3vectors() -> Iterator[S3VectorsServer]:
         yield server
 
 
-_SERVERS = ("kilonova-server", "chroma-server")  # programs of their own, which tests/reach.py cannot see behind a name
+#: What listens on a port, which tests/reach.py cannot see behind a name.
+_SERVERS = ("kilonova-server", "chroma-server", "opensearch", "s3vectors")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.server] * (name in _SERVERS)) for name in STORES])

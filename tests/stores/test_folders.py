@@ -89,6 +89,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_stays_in_its_collection(reopen: Reopen, tmp_path: Path, damage: str) -> None:
     reopen().close()
@@ -132,6 +133,7 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
         (tmp_path / "notes" / name).write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_few_collections_stay_open(reopen: Reopen) -> None:
     store = reopen()
     names = [f"n{number}" for number in range(MAX_OPEN * 2)]
@@ -147,6 +149,7 @@ def test_few_collections_stay_open(reopen: Reopen) -> None:
         assert names[0] in store._open
 
 
+@pytest.mark.slow
 def test_using_many_at_once(reopen: Reopen) -> None:
     store = reopen()
     names = [f"n{number}" for number in range(MAX_OPEN + 4)]

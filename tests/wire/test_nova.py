@@ -192,6 +192,7 @@ requests = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(requests | json_values)
 @settings(max_examples=1500, deadline=None)
 def test_any_json_is_taken_or_refused_in_bedrocks_words(value: object) -> None:

@@ -43,10 +43,7 @@ def env(
 
         kilonova env --shell powershell | Out-String | Invoke-Expression
     """
-    credential = (
-        next((one for one in identity.read_configured() if one.access_key_id), None)
-        or identity.development_credential()
-    )
+    credential = next((one for one in identity.configured() if one.access_key_id), None) or identity.development()
     url = f"http{'s' if https else ''}://{host}:{port}"
     region = "us-east-1"
     values = {
@@ -57,7 +54,8 @@ def env(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    places = [_home.data(), _home.config()] if data in (None, _home.data()) else [data]
+    # `kilonova up` leaves a note in its data folder and beside the credentials; another folder means that one alone
+    places = [data] if data and data != _home.data() else [_home.data(), _home.config()]
     s3 = next(filter(None, (endpoint(place, port) for place in places)), None) if is_loopback(host) else None
     if s3:  # started by `kilonova up`
         values["AWS_ENDPOINT_URL_S3"] = s3
