@@ -43,7 +43,10 @@ def env(
 
         kilonova env --shell powershell | Out-String | Invoke-Expression
     """
-    credential = next((one for one in identity.configured() if one.access_key_id), None) or identity.development()
+    credential = (
+        next((one for one in identity.read_configured() if one.access_key_id), None)
+        or identity.development_credential()
+    )
     url = f"http{'s' if https else ''}://{host}:{port}"
     region = "us-east-1"
     values = {
