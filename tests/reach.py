@@ -56,7 +56,8 @@ def _used(thing: FunctionType | type) -> Iterator[Any]:
     for found in (thing.__globals__[name] for name in names if name in thing.__globals__):
         yield found
         if isinstance(found, ModuleType):
-            yield from (vars(found)[name] for name in names if name in vars(found))
+            public = getattr(found, "__all__", ())  # some of it is loaded when it is first used
+            yield from (getattr(found, name) for name in names if name in vars(found) or name in public)
 
 
 def _names(code: CodeType) -> Iterator[str]:

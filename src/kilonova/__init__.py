@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kilonova.api.embedder import AsyncEmbedder, Embedder
     from kilonova.api.hits import Classification, Hits
     from kilonova.api.index import Index
+    from kilonova.engine.engine import Embedding
     from kilonova.errors import (
         AccessDenied,
         AlreadyExists,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         KilonovaError,
         ModelFailed,
         ModelTimeout,
+        NoAudioTrack,
         NotFound,
         NotReady,
         QuotaExceeded,
@@ -49,6 +51,7 @@ __all__ = [
     "Conflict",
     "Document",
     "Embedder",
+    "Embedding",
     "Gone",
     "Hit",
     "Hits",
@@ -61,6 +64,7 @@ __all__ = [
     "ModelCard",
     "ModelFailed",
     "ModelTimeout",
+    "NoAudioTrack",
     "NotFound",
     "NotReady",
     "Progress",
@@ -79,6 +83,7 @@ _MODULES = {
     "kilonova.api.embedder": ("AsyncEmbedder", "Embedder"),
     "kilonova.api.hits": ("Classification", "Hits"),
     "kilonova.api.index": ("Index",),
+    "kilonova.engine.engine": ("Embedding",),
     "kilonova.models.card": ("ModelCard", "Purpose"),
     "kilonova.search.query": ("Hit",),
     "kilonova.segments.progress": ("Progress",),

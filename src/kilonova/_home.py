@@ -13,8 +13,8 @@ __all__ = ["config", "cores", "data", "models", "private", "replace_file", "set_
 _DEFAULT_DATA = "_KILONOVA_DATA"  # a variable, so that child processes have it, too
 
 _OURS = frozenset(
-    ("collections", "indexed.sqlite", "jobs.sqlite", "models", "roots", "s3", "servers", "credentials.toml",
-     "dev-credentials.toml")
+    ("collections", "indexed.sqlite", "jobs.sqlite", "models", "mounts", "named", "roots", "s3", "servers",
+     "speeds.json", "credentials.toml", "dev-credentials.toml")
 )  # fmt: skip
 
 

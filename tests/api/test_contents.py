@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import PIL.Image
@@ -99,22 +101,90 @@ def test_pages_of_documents(embedder: kilonova.Embedder, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"bytes", "A bytes is no content"),
-        (3, "A int is no content"),
+        (b"bytes", "Not a content: bytes"),
+        (3, "Not a content: int"),
         (Path("nowhere.png"), "There is no file nowhere.png"),
         (kilonova.Image("nowhere.png"), "There is no file nowhere.png"),
         (kilonova.Image(np.zeros((4, 4, 3), np.float32)), "Pixels must be uint8"),
-        (kilonova.Image(3), "A int is no image"),
+        (kilonova.Image(3), "Not an image: int"),
         (kilonova.Image("a.png", detail="FINE"), "'FINE' is no detail"),
-        (kilonova.Audio(np.zeros(100, np.float32)), "Samples have no rate"),
+        (kilonova.Audio(np.zeros(100, np.float32)), "Give the sample rate in Hz"),
         (kilonova.Audio(np.zeros((2, 2, 2), np.float32), rate=8_000), r"Samples must be \[n\]"),
         (kilonova.Text("a", truncation="MIDDLE"), "'MIDDLE' is no truncation"),
         (kilonova.Mixed("a"), "two parts or more"),
+        (kilonova.Audio(np.zeros((2, 8_000), np.float32), rate=8_000), r"Samples must be \[n\]"),
+        (kilonova.Audio(np.zeros(10, np.uint8), rate=8_000), "floats or signed integers"),
+        (kilonova.Audio(np.zeros(10, np.float32), rate=cast(int, 0.5)), "sample rate in Hz"),
+        (kilonova.Image(np.zeros((4, 4, 5), np.uint8)), "Pixels must be uint8"),
+        (kilonova.Image(np.zeros((0, 0, 3), np.uint8)), "Pixels must be uint8"),
+        (kilonova.Document(cast(str, b"%PDF")), "Not a document: bytes"),
+        (kilonova.Text(cast(str, None)), "Not a text: NoneType"),
     ],
 )
 def test_what_is_no_content_says_so(embedder: kilonova.Embedder, content: Any, message: str) -> None:
     with pytest.raises(kilonova.InvalidInput, match=message):
         embedder.embed(content)
+
+
+def test_a_text_that_is_called_an_image_is_refused(embedder: kilonova.Embedder, tmp_path: Path) -> None:
+    path = tmp_path / "broken.jpg"
+    path.write_text("404 Not Found")
+    with pytest.raises(kilonova.InvalidInput, match="is no image; it is text"):
+        embedder.embed(kilonova.Image(path))
+
+
+def test_a_video_container_may_hold_audio(embedder: kilonova.Embedder, tmp_path: Path) -> None:
+    path = tmp_path / "voice.mp4"
+    path.write_bytes(samples.audio("m4a", 1.0))
+    assert np.array_equal(embedder.embed(kilonova.Audio(path)), embedder.embed(kilonova.Audio(path.read_bytes())))
+
+
+def test_a_truncated_pillow_image_is_one_failure(embedder: kilonova.Embedder) -> None:
+    image = PIL.Image.open(io.BytesIO(samples.image("png")[:-40]))
+    (result,) = embedder.embed_each([image])
+    assert isinstance(result, kilonova.InvalidInput)
+
+
+def test_one_text_is_no_list(embedder: kilonova.Embedder) -> None:
+    with pytest.raises(kilonova.InvalidInput, match="one text, where several"):
+        embedder.embed_many("abc")
+
+
+def test_none_among_many_is_a_failure_and_no_end(embedder: kilonova.Embedder) -> None:
+    kinds = [isinstance(one, kilonova.KilonovaError) for one in embedder.embed_each(["a", cast(str, None), "b"])]
+    assert kinds == [False, True, False]
+
+
+def test_callbacks_and_iterables_run_in_the_callers_thread(embedder: kilonova.Embedder) -> None:
+    here, threads = threading.get_ident(), set[int]()
+
+    def contents() -> Iterator[str]:
+        for text in "abc":
+            threads.add(threading.get_ident())
+            yield f"{text} {embedder.embed(text)[0]}"  # which waits for the same model
+
+    embedder.embed_many(contents(), on_progress=lambda _: threads.add(threading.get_ident()))
+    assert threads == {here}
+
+
+def test_closing_twice_and_using_what_is_closed() -> None:
+    with kilonova.Embedder("fake") as embedder:
+        embedder.close()
+        before = threading.active_count()
+        with pytest.raises(kilonova.Unavailable, match="closed"):
+            embedder.embed("a")
+    assert threading.active_count() == before
+
+
+def test_what_is_not_entered_says_so() -> None:
+    with pytest.raises(kilonova.Unavailable, match="async with"):
+        asyncio.run(kilonova.AsyncEmbedder("fake").embed("a"))
+
+
+def test_many_threads_do_not_fill_the_queue(embedder: kilonova.Embedder) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda one: embedder.embed_many([f"{one} {n}" for n in range(100)]), range(6)))
+    assert all(vectors.shape == (100, 1024) for vectors in found)
 
 
 def test_a_file_of_another_kind_is_refused(embedder: kilonova.Embedder, folder: Path) -> None:
@@ -145,8 +215,6 @@ def test_one_bad_content_of_many(embedder: kilonova.Embedder) -> None:
 
 
 def test_an_unknown_model_leaves_no_thread() -> None:
-    import threading
-
     before = threading.active_count()
     with pytest.raises(kilonova.NotFound):
         kilonova.Embedder("nobody-has-this")

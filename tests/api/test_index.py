@@ -96,6 +96,65 @@ def test_a_similarity_is_refused_where_there_is_none(index: kilonova.Index) -> N
     assert index.search("harbour", min_similarity=2.0) == []
 
 
+def test_numbers_out_of_bounds_and_texts_for_lists(index: kilonova.Index, tmp_path: Path) -> None:
+    for wrong in ({"limit": 0}, {"limit": -1}, {"diversity": 5.0}, {"unlike": "people"}, {"kinds": "image"}):
+        with pytest.raises(kilonova.InvalidInput):
+            index.search("a", **wrong)  # type: ignore[arg-type]
+    with kilonova.Index("new", model="fake", dimension=5, data=tmp_path) as new:
+        (tmp_path / "a.txt").write_text("a")
+        for options in ({"characters": 0}, {"seconds": 0.0}, {}):  # the last one for its dimension
+            with pytest.raises(kilonova.InvalidInput):
+                new.add(tmp_path / "a.txt", **options)  # type: ignore[arg-type]
+        assert new.store.collections() == []
+
+
+def test_another_model_than_the_collections_is_refused(index: kilonova.Index, data: Path) -> None:
+    with (
+        kilonova.Index("photos", model="fake", data=data) as other,
+        pytest.raises(kilonova.InvalidInput, match="holds"),
+    ):
+        other.search("a")
+
+
+def test_an_index_that_nobody_holds_lets_its_collection_go(tmp_path: Path, folder: Path) -> None:
+    index = kilonova.Index("cell", model="fake", dimension=256, data=tmp_path)
+    index.add(folder / "cat.webp")
+    index = kilonova.Index("cell", data=tmp_path)  # as a notebook's cell that runs again
+    assert index.count() == 1
+    index.close()
+    index.close()
+
+
+def test_callbacks_run_in_the_callers_thread_and_their_errors_are_plain(tmp_path: Path, folder: Path) -> None:
+    with kilonova.Index("called", model="fake", dimension=256, data=tmp_path) as index:
+        threads = set[int]()
+        index.add(folder / "Pictures", on_progress=lambda _: threads.add(threading.get_ident()))
+        assert threads == {threading.get_ident()}
+
+        def fail(_: kilonova.Progress) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            index.add(folder, on_progress=fail)
+        assert index.count() >= 3
+
+
+def test_only_their_owner_reads_the_data(tmp_path: Path) -> None:
+    with kilonova.Index("mine", model="fake", data=tmp_path / "data"):
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+def test_cards_and_errors_cross_to_other_processes(index: kilonova.Index) -> None:
+    import pickle
+
+    from kilonova.models.cards import EMBEDDING_GEMMA_2
+    from kilonova.stores.owner import Owned
+
+    assert pickle.loads(pickle.dumps(EMBEDDING_GEMMA_2)) == EMBEDDING_GEMMA_2
+    error = pickle.loads(pickle.dumps(Owned("照片", 7, "http://127.0.0.1:1")))
+    assert (error.url, "照片" in str(error)) == ("http://127.0.0.1:1", True)
+
+
 def test_hits_show_themselves(tmp_path: Path, folder: Path) -> None:
     with kilonova.Index("shown", model="fake", dimension=256, data=tmp_path) as index:
         index.add(folder / "cat.webp", folder / "gulls.wav", folder / "waves.mp4", folder / "report.pdf")
@@ -122,6 +181,11 @@ def test_frames_of_pandas(index: kilonova.Index) -> None:
     assert isinstance(frame, pandas.DataFrame)
     assert list(frame["rank"]) == [1, 2, 3]
     assert frame["name"][0] == "sailing.webp"
+    assert isinstance(index.search("帆船")[:2], kilonova.Hits)
+    odd = kilonova.Hits([kilonova.Hit("a", 1.0, {"score": 9, "kind": "audio", "uri": "/etc/hostname"})])
+    assert list(odd.to_pandas()["score"]) == [1.0]
+    assert "/etc" not in odd._repr_html_()  # it says no second to play from
+    assert list(kilonova.Hits().to_pandas().columns)[:2] == ["rank", "id"]
 
 
 def test_a_client_finds_what_the_index_finds(index: kilonova.Index, client: kilonova.Client, folder: Path) -> None:
@@ -177,7 +241,7 @@ def test_errors_come_back_as_themselves(client: kilonova.Client, server: Kilonov
         stranger.collections()
     with kilonova.Client("http://127.0.0.1:9", api_key="k", retries=0) as lost, pytest.raises(kilonova.Unavailable):
         lost.collections()
-    with pytest.raises(kilonova.InvalidInput, match="no address"):
+    with pytest.raises(kilonova.InvalidInput, match="Not a server URL"):
         kilonova.Client("localhost:8000")
 
 

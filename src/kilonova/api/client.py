@@ -8,16 +8,18 @@ import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import numpy as np
 
-from kilonova.api.contents import Content
+from kilonova.api.contents import Content, Document
 from kilonova.api.hits import Classification, Hits, classification
 from kilonova.api.loop import LoopThread
-from kilonova.api.reading import InputReader, as_purpose
+from kilonova.api.reading import InputReader, as_purpose, several
 from kilonova.client.connection import Connection
 from kilonova.credentials import configured
 from kilonova.credentials.credential import Credential
@@ -28,9 +30,11 @@ from kilonova.models.card import Purpose
 from kilonova.models.cards import MINI
 from kilonova.search.query import Hit
 from kilonova.search.ranking import file_key
+from kilonova.stores.filters.tree import And, Compare, Exists, format_filter
 
 __all__ = ["AsyncClient", "Client"]
 
+T = TypeVar("T")
 _AT_ONCE = 8  # requests of ``embed_many`` under way
 _NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
 
@@ -45,6 +49,7 @@ class Client:
         url: of the server; ``AWS_ENDPOINT_URL_BEDROCK_RUNTIME``, or http://127.0.0.1:8000 where nothing is said.
         api_key: a key that the server knows; or
         access_key_id, secret_access_key: a pair that it knows.
+        region: that requests are signed for; ``AWS_REGION``, or us-east-1 where nothing is said.
         timeout: seconds that an answer may take.
         retries: how often a request is sent again.
 
@@ -64,15 +69,18 @@ class Client:
         api_key: str = "",
         access_key_id: str = "",
         secret_access_key: str = "",
+        region: str = "",
         timeout: float = 60.0,
         retries: int = 5,
     ) -> None:
         url = url or os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "") or "http://127.0.0.1:8000"
         if urlsplit(url).scheme not in ("http", "https"):
-            raise InvalidInput(f"{url!r} is no address of a server.", "Write for example http://127.0.0.1:8000.")
+            raise InvalidInput(f"Not a server URL: {url!r}.", "Write for example http://127.0.0.1:8000.")
         given = Credential("client", access_key_id, secret_access_key, api_key=api_key)
         credential = given if api_key or access_key_id else _credential(url)
-        self._connection = Connection(url, credential, seconds=timeout, retries=retries)
+        region = region or os.environ.get("AWS_REGION", "") or "us-east-1"
+        self._local = configured.is_loopback(urlsplit(url).hostname or "")
+        self._connection = Connection(url, credential, seconds=timeout, retries=retries, region=region)
         self._loop = LoopThread()
         self._reader = InputReader(MINI)
 
@@ -101,7 +109,7 @@ class Client:
         """The vector of one content.
 
         Args:
-            content, purpose, dimension: as of ``Embedder.embed``.
+            content, purpose, dimension: as of ``Embedder.embed``; a text has at most 8,192 characters.
             model: of those that the server has; Nova's ids mean the first.
 
         Returns:
@@ -148,7 +156,7 @@ class Client:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             calls = [
                 pool.submit(self.embed, content, purpose=purpose, dimension=dimension, model=model)
-                for content in contents
+                for content in several(contents)
             ]
             try:
                 for call in calls:
@@ -186,22 +194,22 @@ class Client:
         """
         body: dict[str, Any] = {
             "collection": collection,
-            "not": list(unlike),
-            "kinds": list(kinds),
+            "not": list(several(unlike)),
+            "kinds": list(several(kinds)),
             "where": where,
             "limit": limit,
             "mode": mode,
             "fusion": fusion,
             "diversity": diversity,
             "segments": not group_by_file,
-            "relevant": list(relevant),
-            "irrelevant": list(irrelevant),
+            "relevant": list(several(relevant)),
+            "irrelevant": list(several(irrelevant)),
             "exact": exact,
         }
         if min_similarity is not None:
             body["min_similarity"] = min_similarity
         for content in contents:
-            for name, value in _fields(self._loop.run(self._reader.read(content))).items():
+            for name, value in self._fields(content).items():
                 body.setdefault(name, []).append(value)
         return self._hits(body)
 
@@ -254,10 +262,11 @@ class Client:
         found = []
         for content in contents:
             read = self._loop.run(self._reader.read(content))
-            own = f"exists {label} and kind = {read.modality}"
-            kinds = [str(read.modality)] if self.count(own, collection=collection) else []
-            fields = {name: [value] for name, value in _fields(read).items()}
-            body = {"collection": collection, "kinds": kinds, "where": f"exists {label}", "limit": limit}
+            labelled = Exists(label)
+            own = And((labelled, Compare("kind", "=", str(read.modality))))
+            kinds = [str(read.modality)] if self.count(format_filter(own), collection=collection) else []
+            fields = {name: [value] for name, value in _parts(read).items()}
+            body = {"collection": collection, "kinds": kinds, "where": format_filter(labelled), "limit": limit}
             hits = self._hits({**body, "mode": "vector", **fields})
             found.append(classification(hits, label, majority=majority))
         return found
@@ -283,7 +292,23 @@ class Client:
         return data
 
     def _hits(self, body: Mapping[str, Any]) -> Hits:
-        return Hits([Hit(**hit) for hit in self._connection.json("POST", "/v1/search", body)["hits"]])
+        found = self._connection.json("POST", "/v1/search", body)["hits"]
+        return Hits([Hit(**hit, local=self._local) for hit in found])
+
+    def _fields(self, content: Content) -> dict[str, Any]:
+        """A content of a query as the field of ``/v1/search`` and its value."""
+        if isinstance(content, Document):
+            try:
+                data = Path(content.source).expanduser().read_bytes()
+            except OSError as error:
+                raise InvalidInput(f"{content.source} cannot be read: {error.strerror}.") from None
+            return {"document": {"bytes": base64.b64encode(data).decode(), "page": content.page}}
+        read = self._loop.run(self._reader.read(content))
+        if isinstance(read, Mixed):
+            raise InvalidInput(
+                "Queries do not support composite inputs.", "Give the parts one by one: they are added up."
+            )
+        return _parts(read)
 
     def _invoke(self, content: Input, purpose: Purpose, dimension: int, model: str) -> np.ndarray:
         params: dict[str, Any] = {"embeddingPurpose": str(purpose), "embeddingDimension": dimension}
@@ -302,7 +327,7 @@ class Client:
 
 
 class AsyncClient:
-    """``Client`` with await; arguments and methods are the same.
+    """``Client`` with await; arguments and methods are the same. At most 16 requests are under way at once.
 
     Example:
         >>> import asyncio, kilonova
@@ -320,6 +345,7 @@ class AsyncClient:
         api_key: str = "",
         access_key_id: str = "",
         secret_access_key: str = "",
+        region: str = "",
         timeout: float = 60.0,
         retries: int = 5,
     ) -> None:
@@ -328,9 +354,11 @@ class AsyncClient:
             api_key=api_key,
             access_key_id=access_key_id,
             secret_access_key=secret_access_key,
+            region=region,
             timeout=timeout,
             retries=retries,
         )
+        self._threads = ThreadPoolExecutor(16, "kilonova-client")
 
     async def __aenter__(self) -> Self:
         return self
@@ -340,41 +368,45 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
+    async def _call(self, method: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(method, *arguments, **options))
+
     async def aclose(self) -> None:
         """Close all connections."""
-        await asyncio.to_thread(self._client.close)
+        await self._call(self._client.close)
+        self._threads.shutdown(wait=False)
 
     async def embed(self, content: Content, **options: Any) -> np.ndarray:
         """The vector of one content; see ``Client.embed``."""
-        return await asyncio.to_thread(self._client.embed, content, **options)
+        return await self._call(self._client.embed, content, **options)
 
     async def embed_many(self, contents: Iterable[Content], **options: Any) -> np.ndarray:
         """The vectors of many contents; see ``Client.embed_many``."""
-        return await asyncio.to_thread(self._client.embed_many, contents, **options)
+        return await self._call(self._client.embed_many, contents, **options)
 
     async def search(self, *contents: Content, **options: Any) -> Hits:
         """What is most like some contents; see ``Client.search``."""
-        return await asyncio.to_thread(self._client.search, *contents, **options)
+        return await self._call(self._client.search, *contents, **options)
 
     async def similar(self, point: str | Hit, **options: Any) -> Hits:
         """The files most like one; see ``Client.similar``."""
-        return await asyncio.to_thread(self._client.similar, point, **options)
+        return await self._call(self._client.similar, point, **options)
 
     async def classify(self, *contents: Content, **options: Any) -> list[Classification]:
         """What contents are by their neighbours; see ``Client.classify``."""
-        return await asyncio.to_thread(self._client.classify, *contents, **options)
+        return await self._call(self._client.classify, *contents, **options)
 
     async def collections(self) -> list[dict[str, Any]]:
         """The server's collections; see ``Client.collections``."""
-        return await asyncio.to_thread(self._client.collections)
+        return await self._call(self._client.collections)
 
     async def count(self, where: str = "", *, collection: str = "files") -> int:
         """How many vectors a collection has; see ``Client.count``."""
-        return await asyncio.to_thread(self._client.count, where, collection=collection)
+        return await self._call(self._client.count, where, collection=collection)
 
     async def media(self, hit: Hit, *, collection: str = "files") -> bytes:
         """The file of a hit; see ``Client.media``."""
-        return await asyncio.to_thread(self._client.media, hit, collection=collection)
+        return await self._call(self._client.media, hit, collection=collection)
 
 
 def _credential(url: str) -> Credential:
@@ -411,10 +443,3 @@ def _parts(content: Input) -> dict[str, Any]:
     if isinstance(content, Text):
         return {"text": content.value}
     return {str(content.modality): {"bytes": base64.b64encode(_file(content)).decode()}}
-
-
-def _fields(content: Input) -> dict[str, Any]:
-    """A content of a query as the field of ``/v1/search`` and its value."""
-    if isinstance(content, Mixed):
-        raise InvalidInput("A query adds up several contents; it takes no composite one.", "Give its parts one by one.")
-    return _parts(content)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
@@ -11,10 +13,11 @@ import numpy as np
 
 from kilonova.api.contents import Content
 from kilonova.api.loop import LoopThread
-from kilonova.api.reading import InputReader, as_purpose
+from kilonova.api.reading import InputReader, as_purpose, several
 from kilonova.engine.engine import Embedding, Engine
-from kilonova.engine.matryoshka import DIMENSIONS
-from kilonova.errors import InvalidInput, KilonovaError
+from kilonova.engine.matryoshka import check_dimension
+from kilonova.engine.patience import embed_patiently
+from kilonova.errors import InvalidInput, KilonovaError, Unavailable
 from kilonova.models.card import ModelCard, Purpose
 
 __all__ = ["AsyncEmbedder", "Embedder"]
@@ -44,8 +47,11 @@ class AsyncEmbedder:
     """
 
     def __init__(self, model: str = "kilonova-mini", *, workers: int = 1, cache_mb: int = 0) -> None:
+        if workers < 1 or cache_mb < 0:
+            raise InvalidInput("workers must be at least 1, and cache_mb at least 0.")
         self._engine = Engine(model, workers=workers, cache_bytes=cache_mb << 20)
         self._reader = InputReader(self._engine.card)
+        self._open = False
 
     @property
     def card(self) -> ModelCard:
@@ -59,13 +65,20 @@ class AsyncEmbedder:
         except BaseException:
             await self._engine.__aexit__(None, None, None)
             raise
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the model's process; may be called twice."""
         self._reader.close()
-        await self._engine.__aexit__(kind, error, trace)
+        if self._open:
+            self._open = False
+            await self._engine.__aexit__(None, None, None)
 
     async def embed(
         self, content: Content, *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
@@ -125,34 +138,34 @@ class AsyncEmbedder:
     ) -> AsyncGenerator[Embedding | KilonovaError]:
         """For each content, in order and as soon as it is its turn, its embedding (vector, tokens, where a text was
         cut) or the error that it met."""
-        aim, size = as_purpose(purpose), self._dimension(dimension)
-        waiting: list[asyncio.Task[Embedding | KilonovaError]] = []
-        queue = iter(contents)
-
-        async def one(content: Content) -> Embedding | KilonovaError:
-            try:
-                return await self._embedding(content, aim, size)
-            except KilonovaError as error:
-                return error
-
+        waiting: deque[asyncio.Task[Embedding | KilonovaError]] = deque()
         try:
-            while True:
-                while len(waiting) < _AT_ONCE and (content := next(queue, None)) is not None:
-                    waiting.append(asyncio.create_task(one(content)))
-                if not waiting:
-                    return
-                yield await waiting.pop(0)
+            for content in several(contents):
+                waiting.append(asyncio.create_task(self.result(content, purpose=purpose, dimension=dimension)))
+                if len(waiting) == _AT_ONCE:
+                    yield await waiting.popleft()
+            while waiting:
+                yield await waiting.popleft()
         finally:
             for task in waiting:
                 task.cancel()
 
+    async def result(
+        self, content: Content, *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
+    ) -> Embedding | KilonovaError:
+        """The embedding of one content, or the error that it met."""
+        try:
+            return await self._embedding(content, as_purpose(purpose), self._dimension(dimension))
+        except KilonovaError as error:
+            return error
+
     async def _embedding(self, content: Content, purpose: Purpose, dimension: int) -> Embedding:
-        return await self._engine.embed(await self._reader.read(content), purpose, dimension)
+        if not self._open:
+            raise Unavailable("The embedder is not open.", "Use it in an `async with` block.")
+        return await embed_patiently(self._engine, await self._reader.read(content), purpose, dimension)
 
     def _dimension(self, dimension: int) -> int:
-        allowed = sorted({*DIMENSIONS, *self.card.trained_dimensions, self.card.native_dimension})
-        if dimension not in allowed:
-            raise InvalidInput(f"{dimension} is no dimension of {self.card.id}.", f"Choose one of {allowed}.")
+        check_dimension(self.card, dimension)
         return dimension
 
 
@@ -173,7 +186,7 @@ class Embedder:
 
     def __init__(self, model: str = "kilonova-mini", *, workers: int = 1, cache_mb: int = 0) -> None:
         self._embedder = AsyncEmbedder(model, workers=workers, cache_mb=cache_mb)
-        self._loop = LoopThread()
+        self._loop, self._closed = LoopThread(), False
         try:
             self._loop.run(self._embedder.__aenter__())
         except BaseException:
@@ -194,9 +207,13 @@ class Embedder:
         self.close()
 
     def close(self) -> None:
-        """End the model's process."""
-        self._loop.run(self._embedder.__aexit__(None, None, None))
-        self._loop.close()
+        """End the model's process; may be called twice."""
+        if not self._closed:
+            self._closed = True
+            try:
+                self._loop.run(self._embedder.aclose())
+            finally:
+                self._loop.close()
 
     def embed(self, content: Content, *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024) -> np.ndarray:
         """The vector of one content; see ``AsyncEmbedder.embed``."""
@@ -211,11 +228,36 @@ class Embedder:
         on_progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """The vectors of many contents; see ``AsyncEmbedder.embed_many``."""
-        work = self._embedder.embed_many(contents, purpose=purpose, dimension=dimension, on_progress=on_progress)
-        return self._loop.run(work)
+        vectors: list[np.ndarray] = []
+        for result in self.embed_each(contents, purpose=purpose, dimension=dimension):
+            if isinstance(result, KilonovaError):
+                raise result
+            vectors.append(result.vector)
+            if on_progress is not None:
+                on_progress(len(vectors))
+        return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
 
     def embed_each(
         self, contents: Iterable[Content], *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
     ) -> Iterator[Embedding | KilonovaError]:
-        """For each content its embedding or its error; see ``AsyncEmbedder.embed_each``."""
-        return self._loop.iterate(self._embedder.embed_each(contents, purpose=purpose, dimension=dimension))
+        """For each content, in order and as soon as it is its turn, its embedding or the error that it met.
+
+        Example:
+            >>> import kilonova
+            >>> with kilonova.Embedder() as embedder:
+            ...     good, bad = embedder.embed_each(["日落", kilonova.Image("missing.jpg")])
+            >>> good.vector.shape, bad.message
+            ((1024,), 'There is no file missing.jpg.')
+        """
+        waiting: deque[Future[Embedding | KilonovaError]] = deque()
+        try:
+            for content in several(contents):
+                work = self._embedder.result(content, purpose=purpose, dimension=dimension)
+                waiting.append(self._loop.submit(work))
+                while waiting and (len(waiting) == _AT_ONCE or waiting[0].done()):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

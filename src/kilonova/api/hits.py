@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from kilonova.errors import Unavailable
 from kilonova.search.query import Hit
 
 __all__ = ["Classification", "Hits", "classification"]
+
+
+_COLUMNS = ("rank", "id", "score", "similarity", "distance")
 
 
 class Hits(list[Hit]):
@@ -31,17 +34,18 @@ class Hits(list[Hit]):
         except ImportError:
             raise Unavailable("pandas is not installed.", "pip install pandas") from None
         rows = [
-            {
-                "rank": rank,
-                "id": hit.id,
-                "score": hit.score,
-                "similarity": hit.similarity,
-                "distance": hit.distance,
-                **hit.payload,
-            }
+            {**dict.fromkeys(_COLUMNS), **hit.payload, **dict(zip(_COLUMNS, values, strict=True))}
             for rank, hit in enumerate(self, 1)
+            if (values := (rank, hit.id, hit.score, hit.similarity, hit.distance))
         ]
-        return pandas.DataFrame(rows)
+        return pandas.DataFrame(rows, columns=None if rows else list(_COLUMNS))
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> Hits: ...
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Hit | Hits:
+        return Hits(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
 
     def _repr_html_(self) -> str:
         from kilonova.search.show import hits_html

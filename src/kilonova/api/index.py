@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import Any, Self
 from kilonova import _home
 from kilonova.api.contents import Content
 from kilonova.api.hits import Classification, Hits, classification
-from kilonova.api.loop import LoopThread
-from kilonova.api.reading import InputReader, as_choice
+from kilonova.api.loop import Events, LoopThread
+from kilonova.api.reading import InputReader, as_choice, several
 from kilonova.client.shared import Shared
 from kilonova.credentials import configured
 from kilonova.engine.engine import Engine
+from kilonova.engine.matryoshka import check_dimension
 from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Content as DecodedContent
 from kilonova.media.content import Encoded, Input, Mixed
@@ -28,7 +29,7 @@ from kilonova.search.copy import copy_collection
 from kilonova.search.ingest import ingest
 from kilonova.search.query import UNLIKE, Fusion, Hit, Mode, Query, kind_filter
 from kilonova.search.ranking import file_key
-from kilonova.search.rerank import Reranker, open_reranker
+from kilonova.search.rerank import open_reranker
 from kilonova.search.searcher import Searcher
 from kilonova.segments.facts import keepable
 from kilonova.segments.files import Kind
@@ -75,14 +76,15 @@ class Index:
         store: str = "",
         data: str | PathLike[str] | None = None,
     ) -> None:
-        self.name = name
+        self.name, self._closed = name, True
         self._model, self._dimension = model, dimension
         self._folder = Path(data) if data is not None else _home.data()
         self._store = choose_store(self._folder, store)
-        self._loop = LoopThread()
+        self._loop, self._closed = LoopThread(), False
+        self._starting = asyncio.Lock()
         self._engine: Engine | None = None
+        self._searchers: dict[str, Searcher] = {}
         self._reader = InputReader(MINI)  # documents are read alike for all models
-        self._rerankers: dict[str, Reranker] = {}
 
     @property
     def store(self) -> VectorStore:
@@ -98,13 +100,22 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """End the model's process and close the store."""
-        self._reader.close()
-        if self._engine is not None:
-            self._loop.run(self._engine.__aexit__(None, None, None))
-            self._engine = None
-        self._loop.close()
-        self._store.close()
+        """End the model's process and close the store; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._reader.close()
+            if self._engine is not None:
+                self._loop.run(self._engine.__aexit__(None, None, None))
+        finally:
+            try:
+                self._loop.close()
+            finally:
+                self._store.close()
+
+    def __del__(self) -> None:
+        self.close()  # so that a notebook's cell that runs again finds the collection free
 
     def add(
         self,
@@ -123,7 +134,7 @@ class Index:
             seconds: length of a segment of audio or video.
             characters: longest segment of a text.
             remove_missing: whether paths that are missing, empty or not mounted have lost their files indeed.
-            on_progress: called after each file, with the counts so far.
+            on_progress: called after each file with the counts so far, which are the same object each time.
 
         Returns:
             What became of the files, and why some failed; these do not end the run.
@@ -132,8 +143,9 @@ class Index:
             InvalidInput: none of the paths is there, or the collection is of another model or dimension.
             Unavailable: the store or the model cannot be used.
         """
-        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, on_progress or _silent, None)
-        return next(self._loop.iterate(looks))
+        events = Events(on_progress)
+        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, events.put, None)
+        return next(self._loop.iterate(looks, events))
 
     def watch(
         self,
@@ -151,8 +163,11 @@ class Index:
             paths, facts, seconds, characters, remove_missing, on_progress: as of ``add``.
             every: seconds between two looks at the paths.
         """
-        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, on_progress or _silent, every)
-        return self._loop.iterate(looks)
+        if every <= 0:
+            raise InvalidInput("every must be above 0 seconds.")
+        events = Events(on_progress)
+        looks = self._looks(paths, facts, Plan(seconds, characters), remove_missing, events.put, every)
+        return self._loop.iterate(looks, events)
 
     def search(
         self,
@@ -199,13 +214,13 @@ class Index:
             min_similarity=min_similarity,
             diversity=diversity,
             group_by_file=group_by_file,
-            relevant=relevant,
-            irrelevant=irrelevant,
+            relevant=tuple(several(relevant)),
+            irrelevant=tuple(several(irrelevant)),
             exact=exact,
             **choose_modes(mode, fusion),
         )
-        query = replace(query, contents=self._loop.run(self._contents(contents, unlike)))
-        return self._loop.run(self._search(self._store.find(self.name), query, self._reranker(rerank)))
+        query = replace(query, contents=self._loop.run(self._contents(contents, several(unlike))))
+        return self._loop.run(self._search(self._store.find(self.name), query, rerank))
 
     def similar(self, point: str | Hit, *, limit: int = 10, kinds: Sequence[str] = (), where: str = "") -> Hits:
         """The files most like one that is in the collection, without that file itself.
@@ -229,7 +244,7 @@ class Index:
             limit=limit + 1,
             mode=Mode.VECTOR,
         )
-        hits = self._loop.run(self._search(collection, query, None))
+        hits = self._loop.run(self._search(collection, query, ""))
         own = file_key(Hit(name, 0.0, found[0].payload))
         return Hits([hit for hit in hits if file_key(hit) != own][:limit])
 
@@ -267,7 +282,7 @@ class Index:
         """
         target = registry.open_store(to) if to else self._store
         try:
-            made = copy_collection(self._store, self.name, target, name, on_progress or _silent)
+            made = copy_collection(self._store, self.name, target, name, on_progress or (lambda _: None))
             return target.count(made.name)
         finally:
             if target is not self._store:
@@ -290,8 +305,8 @@ class Index:
         if reasons:
             raise InvalidInput(reasons[0])
         roots = _roots(paths)
-        collection = await asyncio.to_thread(self._made, roots)
-        engine = await self._ready(collection)
+        collection = await asyncio.to_thread(self._find_or_create, roots)
+        engine = await self._engine_for(collection)
         before: Listing | None = None
         while True:
             listing = await asyncio.to_thread(look, roots)
@@ -315,7 +330,7 @@ class Index:
                 return
             await asyncio.sleep(every)
 
-    def _made(self, roots: list[str]) -> Collection:
+    def _find_or_create(self, roots: list[str]) -> Collection:
         """The collection, made when there is none."""
         model = card(self._model).id if self._model else ""
         try:
@@ -325,7 +340,10 @@ class Index:
                 raise InvalidInput(
                     f"There is no {', '.join(roots)}.", "Name files, folders, or s3://bucket/prefix."
                 ) from None
-            found = Collection(self.name, model or "kilonova-mini", self._dimension or 1024)
+            found = Collection(
+                self.name, model or "kilonova-mini", 1024 if self._dimension is None else self._dimension
+            )
+            check_dimension(card(found.model), found.dimension)
             self._store.create(found)
         if (model or found.model, self._dimension or found.dimension) != (found.model, found.dimension):
             raise InvalidInput(
@@ -336,35 +354,51 @@ class Index:
             )
         return found
 
-    async def _ready(self, collection: Collection) -> Engine:
-        """The collection's model, loaded."""
-        if self._engine is None:
-            engine = Engine(self._model or collection.model)
-            await engine.__aenter__()
-            try:
-                await engine.ready()
-            except BaseException:
-                await engine.__aexit__(None, None, None)
-                raise
-            self._engine = engine
-        return self._engine
+    async def _engine_for(self, collection: Collection) -> Engine:
+        """The collection's model, loaded.
+
+        Raises:
+            InvalidInput: the index was made with another model.
+        """
+        async with self._starting:
+            if self._engine is None:
+                engine = Engine(self._model or collection.model)
+                await engine.__aenter__()
+                try:
+                    await engine.ready()
+                except BaseException:
+                    await engine.__aexit__(None, None, None)
+                    raise
+                self._engine = engine
+            if self._engine.card.id != collection.model:
+                raise InvalidInput(
+                    f"{self.name} holds vectors by {collection.model}; this index has {self._engine.card.id}.",
+                    "Leave model out, or name the collection's.",
+                )
+            return self._engine
 
     async def _contents(
-        self, contents: Sequence[Content], unlike: Sequence[str]
+        self, contents: Sequence[Content], unlike: Iterable[str]
     ) -> list[tuple[DecodedContent | Encoded, float]]:
         read = [(_single(await self._reader.read(content)), 1.0) for content in contents]
         return read + [(_single(await self._reader.read(text)), UNLIKE) for text in unlike]
 
-    async def _search(self, collection: Collection, query: Query, reranker: Reranker | None) -> Hits:
-        engine = await self._ready(collection)
-        return Hits(await Searcher(self._store, engine, reranker).search(collection, query))
+    async def _search(self, collection: Collection, query: Query, rerank: str) -> Hits:
+        return Hits(await (await self._searcher(collection, rerank)).search(collection, query))
+
+    async def _searcher(self, collection: Collection, rerank: str = "") -> Searcher:
+        """Searches with the collection's model; it remembers what it measures similarities against."""
+        engine = await self._engine_for(collection)
+        if rerank not in self._searchers:
+            reranker = await asyncio.to_thread(open_reranker, rerank) if rerank else None
+            self._searchers[rerank] = Searcher(self._store, engine, reranker)
+        return self._searchers[rerank]
 
     async def _neighbours(
         self, collection: Collection, contents: Sequence[Content], label: str, limit: int
     ) -> list[list[Hit]]:
         """For each content the nearest files of its own kind that have a label; of all kinds where none of it has."""
-        engine = await self._ready(collection)
-        searcher, labelled = Searcher(self._store, engine), Exists(label)
+        searcher, labelled = await self._searcher(collection), Exists(label)
         found = []
         for content in contents:
             read = _single(await self._reader.read(content))
@@ -373,17 +407,6 @@ class Index:
             query = Query([(read, 1.0)], kinds=own if count else (), where=labelled, limit=limit, mode=Mode.VECTOR)
             found.append(await searcher.search(collection, query))
         return found
-
-    def _reranker(self, name: str) -> Reranker | None:
-        if not name:
-            return None
-        if name not in self._rerankers:
-            self._rerankers[name] = open_reranker(name)
-        return self._rerankers[name]
-
-
-def _silent(_: object) -> None:
-    """Progress that nobody follows."""
 
 
 def choose_store(data: Path, address: str = "") -> VectorStore:
@@ -396,6 +419,7 @@ def choose_store(data: Path, address: str = "") -> VectorStore:
     """
     if address:
         return registry.open_store(address)
+    _home.private(data)
     credentials = configured.read_configured() or [configured.development_credential()]
     return Shared(QdrantEdge(data / "collections"), credentials[0])
 
@@ -406,7 +430,7 @@ def choose_kinds(names: Sequence[str]) -> tuple[Kind, ...]:
     Raises:
         InvalidInput: there is none of a name.
     """
-    return tuple(as_choice(Kind, name, "kind of files") for name in names)
+    return tuple(as_choice(Kind, name, "kind of files") for name in several(names))
 
 
 def choose_modes(mode: str, fusion: str) -> dict[str, Any]:
@@ -427,7 +451,5 @@ def _roots(paths: Sequence[str | PathLike[str]]) -> list[str]:
 
 def _single(content: Input) -> DecodedContent | Encoded:
     if isinstance(content, Mixed):
-        raise InvalidInput(
-            "A query adds up several contents; it takes no composite one.", "Give its parts, each for itself."
-        )
+        raise InvalidInput("Queries do not support composite inputs.", "Give the parts one by one: they are added up.")
     return content

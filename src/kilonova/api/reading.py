@@ -6,6 +6,8 @@ import asyncio
 import io
 import os
 import struct
+import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +21,7 @@ from kilonova.media import content as core
 from kilonova.media import limits
 from kilonova.media.content import Detail, Encoded, Input, Modality, Truncation, VideoPart
 from kilonova.media.input import read_input
-from kilonova.media.sniff import format_of_name, modality_of_name
+from kilonova.media.sniff import format_of_name
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.segments.documents import BUILT_IN
 from kilonova.segments.files import Kind
@@ -27,9 +29,10 @@ from kilonova.segments.listing import look, resolve
 from kilonova.segments.read import Readers
 from kilonova.storage.s3 import S3Reader
 
-__all__ = ["InputReader", "as_choice", "as_purpose"]
+__all__ = ["InputReader", "as_choice", "as_purpose", "several"]
 
 Choice = TypeVar("Choice", bound=StrEnum)
+T = TypeVar("T")
 
 
 class InputReader:
@@ -62,8 +65,8 @@ class InputReader:
                 return core.Text(content)
             case core.Text() | core.Image() | core.Audio() | core.Video() | Encoded():
                 return content
-            case contents.Text(value, truncation):
-                return core.Text(value, as_choice(Truncation, truncation, "truncation"))
+            case contents.Text():
+                return _text(content)
             case contents.Image(source, detail):
                 return await self._image(source, as_choice(Detail, detail, "detail"))
             case contents.Audio(source, rate):
@@ -81,7 +84,7 @@ class InputReader:
         if _is_pillow(content):
             return await self._image(content, Detail.STANDARD)
         raise InvalidInput(
-            f"A {type(content).__name__} is no content.",
+            f"Not a content: {type(content).__name__}.",
             "Give a str for a text, a Path for a file, or kilonova.Image, Audio, Video, Document, Mixed.",
         )
 
@@ -97,21 +100,25 @@ class InputReader:
         if isinstance(source, np.ndarray):
             from PIL import Image
 
-            if source.dtype != np.uint8 or source.ndim not in (2, 3):
+            if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
                 raise InvalidInput(
                     f"Pixels must be uint8 [height, width, 3]; these are {source.dtype} {list(source.shape)}."
                 )
             source = Image.fromarray(source)
         if _is_pillow(source):
-            return Encoded(Modality.IMAGE, await asyncio.to_thread(_png, source), "png", detail)
+            try:
+                data = await asyncio.to_thread(_png, source)
+            except (OSError, ValueError) as error:  # Pillow reads files when they are needed
+                raise InvalidInput(f"The Pillow image cannot be read: {error}.") from None
+            return Encoded(Modality.IMAGE, data, "png", detail)
         return await self._file(source, Modality.IMAGE, detail)
 
     async def _audio(self, source: Any, rate: int | None) -> Input:
         if not isinstance(source, np.ndarray):
             return await self._file(source, Modality.AUDIO)
-        if rate is None or rate <= 0:
-            raise InvalidInput("Samples have no rate.", "Say it in Hz: kilonova.Audio(samples, rate=48_000).")
-        return Encoded(Modality.AUDIO, _wav(source, rate), "wav")
+        if rate is None or rate <= 0 or rate != int(rate):
+            raise InvalidInput("Give the sample rate in Hz.", "For example kilonova.Audio(samples, rate=48_000).")
+        return Encoded(Modality.AUDIO, _wav(source, int(rate)), "wav")
 
     async def _file(self, source: Any, modality: Modality, detail: Detail = Detail.STANDARD) -> Input:
         limit = limits.S3_BYTES[modality]
@@ -120,14 +127,18 @@ class InputReader:
         if isinstance(source, str) and source.startswith("s3://"):
             return _encoded(modality, await self._s3.read(source, limit), format_of_name(source), detail)
         if not isinstance(source, str | os.PathLike):
-            raise InvalidInput(f"A {type(source).__name__} is no {modality}.", "Give a path, an s3:// URI, or bytes.")
+            raise InvalidInput(f"Not {_a(modality)}: {type(source).__name__}.", "Give a path, an s3:// URI, or bytes.")
         path = Path(os.path.expanduser(source))  # noqa: ASYNC240, PTH111  (looks at a variable only)
         found = await asyncio.to_thread(read_input, path, detail)
-        if found.modality is not modality and modality_of_name(path.name) is not modality:
+        if isinstance(found, Encoded) and {found.modality, modality} == {Modality.AUDIO, Modality.VIDEO}:
+            return _encoded(modality, found.data, found.format, detail)  # their containers may hold either
+        if found.modality is not modality:
             raise InvalidInput(f"{path} is no {modality}; it is {found.modality}.")
         return found
 
-    async def _page(self, source: str | os.PathLike[str], page: int) -> Input:
+    async def _page(self, source: object, page: int) -> Input:
+        if not isinstance(source, str | os.PathLike):
+            raise InvalidInput(f"Not a document: {type(source).__name__}.", "Give a path, or an s3:// URI.")
         if self._readers is None:
             self._readers = Readers(self._card)
         path = os.fspath(source)
@@ -142,6 +153,19 @@ class InputReader:
         if found is None:
             raise InvalidInput(f"{path} has no page {page}.")
         return core.Text(found) if isinstance(found, str) else found
+
+
+def several(values: Iterable[T]) -> Iterable[T]:
+    """Values of which there may be many.
+
+    Raises:
+        InvalidInput: a single text, whose letters would be taken for values.
+    """
+    if isinstance(values, str):
+        raise InvalidInput(
+            "This is one text, where several values are meant.", f"Put it into a list: [{values[:20]!r}]."
+        )
+    return values
 
 
 def as_purpose(purpose: Purpose | str) -> Purpose:
@@ -170,8 +194,21 @@ def _encoded(modality: Modality, data: bytes, form: str, detail: Detail) -> Enco
     return Encoded(modality, data, form, detail, part)
 
 
+def _text(content: contents.Text) -> core.Text:
+    if not isinstance(content.value, str):
+        raise InvalidInput(f"Not a text: {type(content.value).__name__}.", "Give a str.")
+    return core.Text(content.value, as_choice(Truncation, content.truncation, "truncation"))
+
+
+def _a(modality: Modality) -> str:
+    return (
+        f"an {modality}" if modality is Modality.IMAGE else f"a {modality}" if modality is Modality.VIDEO else modality
+    )
+
+
 def _is_pillow(source: object) -> bool:
-    return type(source).__module__.startswith("PIL.") and hasattr(source, "getexif")
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(source, pillow.Image)
 
 
 def _png(image: Any) -> bytes:
@@ -183,12 +220,12 @@ def _png(image: Any) -> bytes:
 
 def _wav(samples: np.ndarray, rate: int) -> bytes:
     """A WAV file of 32-bit floats (WAVE_FORMAT_IEEE_FLOAT, multimedia.h)."""
-    if samples.ndim not in (1, 2) or not len(samples):
+    if samples.ndim not in (1, 2) or not samples.size or (samples.ndim == 2 and samples.shape[1] > limits.MAX_CHANNELS):
         raise InvalidInput(f"Samples must be [n] or [n, channels]; these are {list(samples.shape)}.")
     if samples.dtype.kind == "i":
         samples = samples / float(np.iinfo(samples.dtype).max + 1)
     if samples.dtype.kind != "f":
-        raise InvalidInput(f"Samples must be floats or integers; these are {samples.dtype}.")
+        raise InvalidInput(f"Samples must be floats or signed integers; these are {samples.dtype}.")
     data = np.ascontiguousarray(samples, "<f4").tobytes()
     channels = samples.shape[1] if samples.ndim == 2 else 1
     form = struct.pack("<HHIIHH", 3, channels, rate, rate * channels * 4, channels * 4, 32)

@@ -55,8 +55,8 @@ def embed(
     """Embed texts and files on this machine, without a server.
 
     An argument that names a file is read as one; a .txt file is a text. What looks like a path and names no file is
-    refused. With no option for the output the
-    inputs are compared with each other.
+    refused. With no option for the
+    output the inputs are compared with each other.
 
     **Examples**
 

@@ -87,8 +87,8 @@ def index(
                     "on_progress": show,
                 }
                 if watch:
-                    for done in opened.watch(*paths, **how):
-                        _tell(done)
+                    for one in opened.watch(*paths, **how):
+                        _tell(one)
                 done = opened.add(*paths, **how)
         except KeyboardInterrupt:
             print("Stopped; what is done is kept. The same command goes on.", file=sys.stderr)

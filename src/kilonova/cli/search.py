@@ -24,7 +24,8 @@ def search(
     audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this audio, at most 30 s.")] = None,
     video: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Like this video, at most 30 s.")] = None,
     document: Annotated[
-        list[str] | None, typer.Option(metavar="FILE[#PAGE]", help="Like this page of a PDF, the first by default.")
+        list[str] | None,
+        typer.Option(metavar="FILE[#PAGE]", help="Like this page of a document, the first by default."),
     ] = None,
     unlike: Annotated[list[str] | None, typer.Option("--not", help="Not like this: words.")] = None,
     within: Annotated[str, typer.Option("--in", help="Kinds: text, document, image, audio, video.")] = "",
@@ -100,8 +101,8 @@ def search(
 
 
 def _page(name: str) -> Document:
-    path, _, number = name.partition("#")
-    return Document(path, int(number) if number.isdigit() else 1)
+    path, _, number = name.rpartition("#")
+    return Document(path, int(number)) if path and number.isdigit() else Document(name)
 
 
 def _kinds(text: str) -> list[str]:

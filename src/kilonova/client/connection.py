@@ -54,7 +54,11 @@ class Connection:
         self, method: str, path: str, body: Mapping[str, Any] | bytes = b"", query: Mapping[str, Any] | None = None
     ) -> Any:
         """The answer's JSON; arguments and errors as of ``open``."""
-        return orjson.loads(self.open(method, path, body, query, whole=True).data)
+        data = self.open(method, path, body, query, whole=True).data
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise errors.InternalError(f"{self.url} is no Kilonova server: its answer is not JSON.") from None
 
     def open(
         self,

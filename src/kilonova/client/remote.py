@@ -18,14 +18,12 @@ from kilonova.stores.backends.servers import ServerStore
 from kilonova.stores.base import Collection, Match, Point
 from kilonova.stores.filters.tree import Filter, format_filter
 from kilonova.wire import search as wire
-from kilonova.wire.bedrock import ERRORS
 
 __all__ = ["Remote"]
 
 _SECONDS = 300.0  # building an index takes its time
 _MOST_BYTES = INLINE_BODY_BYTES * 3 // 4
 _MOST_IDS = 1_000
-_ERRORS = {name: kind for kind, (name, _) in ERRORS.items()}
 
 
 class Remote(ServerStore):

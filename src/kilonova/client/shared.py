@@ -34,7 +34,9 @@ class Shared(VectorStore):
         except Owned as owned:
             if not owned.url:
                 raise
-            return self._servers.setdefault(owned.url, Remote(owned.url, self._credential))
+            if owned.url not in self._servers:
+                self._servers[owned.url] = Remote(owned.url, self._credential)
+            return self._servers[owned.url]
         return self._own
 
     def faults(self) -> dict[str, str]:

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["DIMENSIONS", "cut"]
+from kilonova.errors import InvalidInput
+from kilonova.models.card import ModelCard
+
+__all__ = ["DIMENSIONS", "check_dimension", "cut"]
 
 #: Nova's embeddingDimension values; the last is the default.
 DIMENSIONS = (256, 384, 1024, 3072)
+
+
+def check_dimension(card: ModelCard, dimension: int) -> None:
+    """Refuse a dimension that is neither Nova's nor the model's.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    allowed = sorted({*DIMENSIONS, *card.trained_dimensions, card.native_dimension})
+    if dimension not in allowed:
+        raise InvalidInput(
+            f"{dimension} is no dimension of {card.id}.", f"Choose one of {', '.join(map(str, allowed))}."
+        )
 
 
 def cut(vector: np.ndarray, dimension: int) -> np.ndarray:

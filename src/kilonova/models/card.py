@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from kilonova.errors import InvalidInput
 from kilonova.media.content import Encoded, Input, Mixed, Modality
@@ -79,6 +80,10 @@ class ModelCard:
     quality: str = ""
     repository: str = ""
 
+    def __reduce__(self) -> tuple[Callable[..., ModelCard], tuple[dict[str, Any]]]:
+        """So that a card crosses to other processes: a mapping that cannot be changed does not."""
+        return _rebuild, ({**vars(self), "prompts": dict(self.prompts)},)
+
     def dimension_note(self, dimension: int) -> str:
         """How a vector of that length comes about: "trained", "untrained prefix" or "padded with zeros"."""
         if dimension > self.native_dimension:
@@ -93,3 +98,7 @@ class ModelCard:
         elif isinstance(content, Mixed):
             kind = "several contents together"
         return InvalidInput(f"{self.id} cannot embed {kind}.", "`kilonova models` lists models and what they embed.")
+
+
+def _rebuild(facts: dict[str, Any]) -> ModelCard:
+    return ModelCard(**{**facts, "prompts": MappingProxyType(facts["prompts"])})

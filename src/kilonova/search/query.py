@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Content, Encoded
 from kilonova.segments.files import Kind
 from kilonova.stores.filters.tree import Compare, Filter, In
@@ -67,6 +68,13 @@ class Query:
     irrelevant: Sequence[str] = ()
     exact: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises ``InvalidInput`` where a number is out of bounds."""
+        if self.limit < 1:
+            raise InvalidInput(f"A search gives at least 1 hit; limit is {self.limit}.")
+        if not 0 <= self.diversity <= 1:
+            raise InvalidInput(f"diversity lies between 0 and 1; it is {self.diversity:g}.")
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -81,6 +89,7 @@ class Hit:
         moments: the other points of its file that were found, best first: their ids, scores and places.
         before: its rank without ``relevant`` and ``irrelevant``, 0 where it was no hit; None where there is no
             feedback.
+        local: whether its file, if there is one, lies on this machine.
     """
 
     id: str
@@ -90,6 +99,7 @@ class Hit:
     distance: float | None = None
     moments: Sequence[Mapping[str, Any]] = field(default=())
     before: int | None = None
+    local: bool = True
 
     @property
     def uri(self) -> str:

@@ -75,12 +75,12 @@ def _look(hit: Hit) -> str:
         Kind.VIDEO: _video,
         Kind.DOCUMENT: _page,
     }.get(Kind(hit.kind) if hit.kind in list(Kind) else Kind.TEXT)
-    if show is None or not hit.uri or hit.uri.startswith("s3://"):
+    if show is None or not hit.local or not hit.uri or hit.uri.startswith("s3://"):
         return ""
     path = path_of(hit.uri)
     try:
         return show(path, hit.payload) if path.is_file() else ""
-    except (KilonovaError, OSError):  # changed or deleted since it was indexed
+    except (KilonovaError, OSError, KeyError, TypeError, ValueError):  # changed since, or a point that others wrote
         return ""
 
 

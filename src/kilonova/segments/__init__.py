@@ -1,1 +1,1 @@
-"""From files to what is embedded: which files there are, and of which kind."""
+"""From files to vectors: which files there are, how they are read and cut, and one stream that embeds them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kilonova.errors import InvalidInput
 from kilonova.media.content import Audio, Content, Detail, Encoded, Truncation, Video
 
 __all__ = ["Plan", "Segment"]
@@ -30,6 +31,13 @@ class Plan:
     apart: bool = False
     detail: Detail = Detail.STANDARD
     truncation: Truncation = Truncation.END
+
+    def __post_init__(self) -> None:
+        """Raises ``InvalidInput`` where a length is out of bounds."""
+        if not 1 <= self.seconds <= 30:
+            raise InvalidInput(f"Segments last 1 to 30 seconds, not {self.seconds:g}.")
+        if not 100 <= self.characters <= 50_000:
+            raise InvalidInput(f"Segments have 100 to 50,000 characters, not {self.characters:,}.")
 
 
 @dataclass(frozen=True, eq=False)

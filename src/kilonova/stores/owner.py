@@ -21,7 +21,10 @@ class Owned(Unavailable):
             f"The collection {name} is open in process {pid}{where}.",
             "" if url else "Wait until it is done, or stop it.",
         )
-        self.url = url
+        self._parts, self.url = (name, pid, url), url
+
+    def __reduce__(self) -> tuple[type[Owned], tuple[str, int, str]]:
+        return Owned, self._parts
 
 
 class Owner:

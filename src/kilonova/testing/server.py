@@ -27,7 +27,7 @@ secret_access_key = "secret-of-the-tests"
 api_key = "kilonova-test-key"
 """
 # What would make a server or a client of a test behave as this machine's owner wants it elsewhere.
-_FOREIGN = ("AWS_", "OPENAI_", "KILONOVA_HOME", "KILONOVA_CREDENTIALS", "KILONOVA_API")
+_FOREIGN = ("AWS_", "OPENAI_", "KILONOVA_", "_KILONOVA_")
 
 
 class KilonovaServer:
@@ -38,7 +38,7 @@ class KilonovaServer:
     Args:
         options: of ``kilonova serve``.
         model: the first that it serves.
-        environment: variables for it, beside those of this process that have nothing to do with AWS or Kilonova.
+        environment: variables for it, beside those of this process that are not of AWS, OpenAI or Kilonova.
         credentials: text of its ``credentials.toml``; must hold the keys ``AKIDTEST``, as the default does, for
             ``env`` and ``client`` to be let in.
         seconds: that it may take to start.

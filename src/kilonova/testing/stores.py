@@ -3,7 +3,7 @@
     class TestMine(StoreSuite):
         @pytest.fixture
         def store(self, tmp_path):
-            store = registry.opened(f"mine:{tmp_path}")
+            store = registry.open_store(f"mine:{tmp_path}")
             yield store
             store.close()
 
