@@ -29,6 +29,13 @@ class KilonovaError(Exception):
     Args:
         message: what is wrong, in one sentence.
         hint: what to do next, if there is something to do.
+
+    Example:
+        >>> try:
+        ...     raise NotFound("There is no collection photos.", "Make one: kilonova index FOLDER.")
+        ... except KilonovaError as error:
+        ...     print(error.message, error.hint, sep=" / ")
+        There is no collection photos. / Make one: kilonova index FOLDER.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:

@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("api")
     pictures = made / "Pictures"
     pictures.mkdir()
+    (made / "图片").symlink_to("Pictures")
     for name in ("sailing.webp", "horse.webp", "cat.webp"):
         for path in (made / name, pictures / name):
             path.write_bytes((media / name).read_bytes())
@@ -30,11 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(folder: Path) -> Path:
-    """A data folder with the collection ``photos``, by kilonova-mini."""
-    with kilonova.Index("photos", data=folder / "data") as index:
-        assert index.add(folder / "Pictures", facts={"owner": "me"}).failed == []
-    return folder / "data"
+def data(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the collections ``photos`` and ``照片``, by kilonova-mini."""
+    made = tmp_path_factory.mktemp("data")
+    for name, owner in (("photos", "me"), ("照片", "我")):
+        with kilonova.Index(name, data=made) as index:
+            assert index.add(folder / "Pictures", facts={"owner": owner}).failed == []
+    return made
 
 
 @pytest.fixture(scope="session")

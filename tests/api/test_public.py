@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 import kilonova
+from kilonova import errors
 from kilonova.api import client, contents, embedder, hits, index
+from kilonova.engine import engine
+from kilonova.models import card
+from kilonova.search import query
+from kilonova.segments import progress
 from tests.servers import API_KEY, Kilonova
 
 SNAPSHOT = Path(__file__).with_name("public.txt")
-MODULES = (client, contents, embedder, hits, index)
+MODULES = (card, client, contents, embedder, engine, errors, hits, index, progress, query)
 
 
 def signatures() -> str:
@@ -65,9 +71,12 @@ def test_everything_public_is_documented() -> None:
             assert member.startswith("_") or one.__doc__, f"{name}.{member}"
 
 
-@pytest.mark.parametrize("name", ["AsyncClient", "AsyncEmbedder", "Client", "Embedder", "Hits", "Image", "Index"])
-def test_classes_have_an_example(name: str) -> None:
-    assert ">>>" in getattr(kilonova, name).__doc__
+@pytest.mark.parametrize("name", kilonova.__all__)
+def test_everything_has_an_example(name: str) -> None:
+    value = getattr(kilonova, name)
+    if value is not kilonova.KilonovaError and issubclass(value, kilonova.KilonovaError):
+        value = kilonova.KilonovaError  # which has one for all of them
+    assert ">>>" in value.__doc__
 
 
 @pytest.mark.timeout(300)
@@ -83,4 +92,21 @@ def test_every_example_runs(
         result = doctest.testmod(module, extraglobs={"url": server.url}, optionflags=doctest.NORMALIZE_WHITESPACE)
         assert result.failed == 0, module.__name__
         examples += result.attempted
-    assert examples > 20
+    assert examples >= 40
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", ["docs/python.md", "docs/zh/python.md"])
+def test_the_pages_examples_run(
+    page: str, folder: Path, data: Path, server: Kilonova, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("KILONOVA_DATA", str(tmp_path))
+    monkeypatch.setenv("KILONOVA_HOME", str(tmp_path))
+    monkeypatch.setenv("KILONOVA_API_KEY", API_KEY)
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 5
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block.replace("http://127.0.0.1:8000", server.url), names)

@@ -61,6 +61,15 @@ class Classification:
         label: the best one.
         shares: of the votes, by label, best first; they add up to 1.
         neighbours: who voted.
+
+    Example:
+        >>> import kilonova
+        >>> with kilonova.Index("animals") as index:
+        ...     for label in ("cat", "horse"):
+        ...         progress = index.add(f"{label}.webp", facts={"label": label})
+        ...     (found,) = index.classify(kilonova.Image("cat.webp"))
+        >>> found.label
+        'cat'
     """
 
     label: str

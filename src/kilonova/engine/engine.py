@@ -41,6 +41,13 @@ class Embedding:
         vector: float32 [dimension].
         tokens: what the input cost, in the model's tokens.
         kept_characters: length of a text after truncation, None when nothing was cut.
+
+    Example:
+        >>> import kilonova
+        >>> with kilonova.Embedder() as embedder:
+        ...     (found,) = embedder.embed_each(["日落海滩"])
+        >>> found.vector.shape, found.kept_characters
+        ((1024,), None)
     """
 
     vector: np.ndarray

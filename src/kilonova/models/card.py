@@ -15,7 +15,12 @@ __all__ = ["ModelCard", "Purpose"]
 
 
 class Purpose(StrEnum):
-    """Nova's ``embeddingPurpose``: what the vector will be used for."""
+    """Nova's ``embeddingPurpose``: what the vector will be used for.
+
+    Example:
+        >>> Purpose("IMAGE_RETRIEVAL") is Purpose.IMAGE_RETRIEVAL
+        True
+    """
 
     GENERIC_INDEX = "GENERIC_INDEX"
     GENERIC_RETRIEVAL = "GENERIC_RETRIEVAL"
@@ -56,6 +61,13 @@ class ModelCard:
         memory: what it takes while it runs, in words.
         quality: figures of its quality and whose they are.
         repository: where ``kilonova pull`` finds its files, as ``owner/name``; "" for models that need none.
+
+    Example:
+        >>> import kilonova
+        >>> with kilonova.Embedder() as embedder:
+        ...     card = embedder.card
+        >>> card.id, card.native_dimension
+        ('kilonova-mini', 3072)
     """
 
     id: str

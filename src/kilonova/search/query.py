@@ -90,6 +90,11 @@ class Hit:
         before: its rank without ``relevant`` and ``irrelevant``, 0 where it was no hit; None where there is no
             feedback.
         local: whether its file, if there is one, lies on this machine.
+
+    Example:
+        >>> hit = Hit("/photos/cat.jpg#0", 3.2, {"uri": "/photos/cat.jpg", "kind": "image"}, similarity=0.31)
+        >>> hit.uri, hit.kind
+        ('/photos/cat.jpg', 'image')
     """
 
     id: str

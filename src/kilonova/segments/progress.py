@@ -24,6 +24,10 @@ class Progress:
         other: files of kinds that cannot be embedded, by ending.
         skipped: what was passed over, by kind (``segments.skipped``).
         seconds: how long it took.
+
+    Example:
+        >>> Progress(total=3, added=1, unchanged=1).done
+        2
     """
 
     total: int = 0
