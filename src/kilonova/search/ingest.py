@@ -102,7 +102,7 @@ async def ingest(
     run = _Run(store, collection, engine, readers, plan, dict(facts or {}), progress, on_progress)
     begin = time.perf_counter()
     try:
-        await run.all(listing, remove_missing)
+        await run.run(listing, remove_missing)
     finally:
         readers.close()
         progress.seconds = time.perf_counter() - begin
@@ -134,8 +134,8 @@ class _Run:
         self._wrote = False
         self._vanished: set[str] = set()
 
-    async def all(self, listing: Listing, remove_missing: bool) -> None:
-        self._known = await asyncio.to_thread(self._look)
+    async def run(self, listing: Listing, remove_missing: bool) -> None:
+        self._known = await asyncio.to_thread(self._read_known)
         self._by_hash = {known.hash: uri for uri, known in self._known.items() if known.whole}
         self._progress.total += len(listing.files)
         self._progress.complete = True
@@ -148,7 +148,7 @@ class _Run:
 
         async def work() -> None:
             for file in queue:
-                await self._file(file)
+                await self._index_file(file)
                 self._on_progress(self._progress)
 
         try:
@@ -169,7 +169,7 @@ class _Run:
         if self._wrote or found.gone:
             await asyncio.to_thread(self._store.optimize, self._collection.name)
 
-    def _look(self) -> dict[str, _Known]:
+    def _read_known(self) -> dict[str, _Known]:
         found: dict[str, _Known] = {}
         hashes: dict[str, set[str]] = defaultdict(set)
         for point in self._store.scroll(self._collection.name, vectors=False):
@@ -186,9 +186,9 @@ class _Run:
                 known.parts = -1  # points of two states: not whole
         return found
 
-    async def _file(self, file: File) -> None:
+    async def _index_file(self, file: File) -> None:
         try:
-            await self._settle(file)
+            await self._index_or_report(file)
         except (Unavailable, *_ENDS):
             raise
         # a parser's crash, a panic of a library in Rust (no Exception), a fault of ours: the others go on
@@ -198,7 +198,7 @@ class _Run:
     def _fail(self, file: File, reason: str) -> None:
         self._progress.failed.append((file.uri, printable(reason)))
 
-    async def _settle(self, file: File) -> None:
+    async def _index_or_report(self, file: File) -> None:
         known = self._known.get(file.uri)
         try:
             await self._update(file, known)
@@ -226,29 +226,29 @@ class _Run:
     async def _update(self, file: File, known: _Known | None) -> None:
         beside = await asyncio.to_thread(read_beside, file)
         self._progress.warnings += beside.warnings
-        said = {**beside.facts, **self._facts}
-        mark = facts_hash(file, said, beside)
+        facts = {**beside.facts, **self._facts}
+        mark = facts_hash(file, facts, beside)
         state = (file.info.size, file.info.etag)
         same = known is not None and known.whole and (known.size, known.stamp) == state
         if known is not None and same and (beside.unsure or known.facts == mark):
             self._count("unchanged", file, known.fault)
             return
         data, digest = await asyncio.to_thread(_read, file)
-        points = await self._again(file, digest, mark, said, beside.cues)
+        points = await self._reuse_points(file, digest, mark, facts, beside.cues)
         if points is not None:
-            became = "unchanged" if known is not None and known.hash == digest else "moved"
+            outcome = "unchanged" if known is not None and known.hash == digest else "moved"
         else:
-            became = "added" if known is None else "changed"
-            points = await self._embed(file, data, digest, mark, said, beside.cues)
+            outcome = "added" if known is None else "changed"
+            points = await self._embed_file(file, data, digest, mark, facts, beside.cues)
             self._progress.segments += len(points)
         await asyncio.to_thread(self._write, points, known)
-        self._count(became, file, points[0].payload["fault"])
+        self._count(outcome, file, points[0].payload["fault"])
 
-    def _count(self, became: str, file: File, fault: str) -> None:
+    def _count(self, outcome: str, file: File, fault: str) -> None:
         if fault:
             self._progress.failed.append((file.uri, fault))
         else:
-            setattr(self._progress, became, getattr(self._progress, became) + 1)
+            setattr(self._progress, outcome, getattr(self._progress, outcome) + 1)
 
     def _write(self, points: list[Point], known: _Known | None) -> None:
         self._wrote = True
@@ -259,8 +259,8 @@ class _Run:
         stale = (known.ids if known is not None else set()) - {point.id for point in points}
         self._store.delete(self._collection.name, stale)
 
-    async def _again(
-        self, file: File, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
+    async def _reuse_points(
+        self, file: File, digest: str, mark: str, facts: dict[str, Any], cues: list[subtitles.Cue]
     ) -> list[Point] | None:
         """The points of a file whose content the collection has already, under this name or another."""
         source = self._known.get(self._by_hash.get(digest, ""))
@@ -274,19 +274,19 @@ class _Run:
             one.payload["hash"] != digest or one.payload["kind"] not in kinds for one in there
         ):
             return None  # changed meanwhile, or read in another way
-        make = FilePoints(file, digest, mark, {**await self._readers.describe(file), **said}, cues)
+        make = FilePoints(file, digest, mark, {**await self._readers.describe(file), **facts}, cues)
         points = [make.of_point(point) for point in sorted(there, key=lambda one: one.payload["part"])]
         return number_points(points, there[0].payload["fault"])
 
-    async def _embed(
-        self, file: File, data: bytes | None, digest: str, mark: str, said: dict[str, Any], cues: list[subtitles.Cue]
+    async def _embed_file(
+        self, file: File, data: bytes | None, digest: str, mark: str, facts: dict[str, Any], cues: list[subtitles.Cue]
     ) -> list[Point]:
         """The points of a file."""
         try:
             self._engine.require(_MODALITIES[file.kind])
         except InvalidInput as error:  # nothing is wrong with the file: what is known of it stays
             raise Unreadable(error.message, error.hint) from None
-        make = FilePoints(file, digest, mark, {**await self._readers.describe(file), **said}, cues)
+        make = FilePoints(file, digest, mark, {**await self._readers.describe(file), **facts}, cues)
         points: list[Point] = []
         faults: list[str] = []
         segments, dimension = self._segments(file, data), self._collection.dimension
