@@ -104,7 +104,7 @@ class StoreSuite:
 
     @pytest.mark.parametrize("name", ["", "../outside", "a/b", ".hidden", "x" * 65, "𠮷" * 64, "caf\udce9"])
     def test_names_that_are_none(self, store: VectorStore, name: str) -> None:
-        with pytest.raises(InvalidInput, match="no name"):
+        with pytest.raises(InvalidInput, match="Invalid collection name"):
             store.create(Collection(name, "fake", _SIZE))
         with pytest.raises(NotFound):
             store.count(name)
