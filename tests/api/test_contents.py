@@ -86,7 +86,7 @@ def test_pages_of_documents(embedder: kilonova.Embedder, folder: Path) -> None:
         try:
             return await reader.read(kilonova.Document(folder / "report.pdf", page))
         finally:
-            reader.close()
+            await reader.aclose()
 
     for page, words in ((1, "first page"), (2, "second page")):
         found = asyncio.run(read(page))

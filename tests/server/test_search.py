@@ -144,7 +144,7 @@ def test_a_vector_and_feedback(served: Served) -> None:
         ({"text": "x", "where": "year >="}, 400, "a value at its end"),
         ({"text": "x", "collection": "nothing"}, 404, "no collection nothing"),
         ({"text": "x", "relevant": ["nobody"]}, 404, "no point nobody"),
-        ({"vector": [1.0]}, 400, "vector of 1 number"),
+        ({"vector": [1.0]}, 400, "vector of dimension 1"),
         ({"vector": "!"}, 400, "cannot be read"),
         ({"image": {"bytes": ""}}, 400, "minLength"),
         ({"image": {"bytes": "AAAA"}}, 400, "image"),

@@ -38,7 +38,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
             store.close()
         opened = registry.open_store(f"{request.param}:{tmp_path / 'collections'}")
         assert isinstance(opened, FolderStore)
-        made[:] = [store]
+        made[:] = [opened]
         return opened
 
     store = again()

@@ -94,7 +94,8 @@ class Client:
 
     def close(self) -> None:
         """Close all connections."""
-        self._reader.close()
+        if self._reader.started:
+            self._loop.run(self._reader.aclose())
         self._loop.close()
         self._connection.close()
 

@@ -75,7 +75,7 @@ class AsyncEmbedder:
 
     async def aclose(self) -> None:
         """End the model's process; may be called twice."""
-        self._reader.close()
+        await self._reader.aclose()
         if self._open:
             self._open = False
             await self._engine.__aexit__(None, None, None)

@@ -105,14 +105,18 @@ class Index:
             return
         self._closed = True
         try:
-            self._reader.close()
-            if self._engine is not None:
-                self._loop.run(self._engine.__aexit__(None, None, None))
+            if self._engine is not None or self._reader.started:
+                self._loop.run(self._end_processes())
         finally:
             try:
                 self._loop.close()
             finally:
                 self._store.close()
+
+    async def _end_processes(self) -> None:
+        await self._reader.aclose()
+        if self._engine is not None:
+            await self._engine.__aexit__(None, None, None)
 
     def __del__(self) -> None:
         self.close()  # so that a notebook's cell that runs again finds the collection free

@@ -47,8 +47,13 @@ class InputReader:
         self._s3 = S3Reader()
         self._readers: Readers | None = None
 
-    def close(self) -> None:
-        """End the processes."""
+    @property
+    def started(self) -> bool:
+        """Whether there are processes to end."""
+        return self._readers is not None
+
+    async def aclose(self) -> None:
+        """End the processes, in the event loop that started them."""
         if self._readers is not None:
             self._readers.close()
             self._readers = None

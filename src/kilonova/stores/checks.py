@@ -137,7 +137,7 @@ def check_query(collection: Collection, vector: np.ndarray) -> None:
     """
     if vector.shape != (collection.dimension,):
         raise InvalidInput(
-            f"The query is a vector of {vector.size} dimensions; "
+            f"The query is a vector of dimension {vector.size}; "
             f"{collection.name} holds vectors of {collection.dimension}."
         )
     if not np.isfinite(vector).all():

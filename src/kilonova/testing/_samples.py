@@ -166,6 +166,7 @@ _AUDIO_RATES = {"libmp3lame": 44_100, "wmav2": 44_100}
 
 
 def encode_audio(stream: Any, samples: np.ndarray, layout: str, rate: int, first: int = 0) -> list[Any]:
+    """The packets of samples int16 [n, channels], the first of which is number ``first`` of the stream."""
     interleaved = np.ascontiguousarray(samples.T).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(interleaved, format="s16", layout=layout)
     frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)

@@ -146,7 +146,7 @@ class StoreSuite:
     def test_wrong_lengths(self, filled: VectorStore) -> None:
         with pytest.raises(InvalidInput, match="vectors of 16"):
             filled.upsert("照片", [Point("x", np.ones(4, np.float32))])
-        with pytest.raises(InvalidInput, match="vector of 4 dimensions"):
+        with pytest.raises(InvalidInput, match="vector of dimension 4"):
             filled.nearest("照片", np.ones(4, np.float32), 1)
         assert filled.count("照片") == 4
 
