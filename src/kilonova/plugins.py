@@ -7,7 +7,7 @@ for what it does not know: reading the entry points of an environment takes long
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -88,10 +88,14 @@ def names(group: str) -> frozenset[str]:
     return frozenset(entry.name for entry in _entries(group, tuple(sys.path)) if not _is_ours(entry))
 
 
-def installed() -> list[Plugin]:
-    """Every entry point of every group, Kilonova's own first; all are imported, to say which cannot be used."""
+def installed(checks: Mapping[str, Callable[[object], bool]] | None = None) -> list[Plugin]:
+    """Every entry point of every group, Kilonova's own first; all are imported, to say which cannot be used.
+
+    Args:
+        checks: by group, whether an object is what the group holds.
+    """
     return [
-        _describe(entry)
+        _describe(entry, (checks or {}).get(group, lambda _: True))
         for group in GROUPS
         for entry in sorted(_entries(group, tuple(sys.path)), key=lambda one: not _is_ours(one))
     ]
@@ -125,11 +129,12 @@ def _load(entry: EntryPoint, is_right: Callable[[object], TypeGuard[T]]) -> T:
     return found
 
 
-def _describe(entry: EntryPoint) -> Plugin:
+def _describe(entry: EntryPoint, is_right: Callable[[object], bool]) -> Plugin:
     distribution, version = _distribution(entry)
     fault = ""
     try:
-        entry.load()
+        if not is_right(entry.load()):
+            fault = f"{entry.value} is not what {entry.group} holds."
     except (Exception, SystemExit) as error:  # as above; a built-in's fault is an extra that is not installed
         fault = f"{type(error).__name__}: {error}"
     return Plugin(entry.group, entry.name, distribution, version, _is_ours(entry), fault)

@@ -48,13 +48,16 @@ def test_all_of_ours_are_listed_and_can_be_loaded(site: Path) -> None:
 
 
 def test_those_of_others_have_their_distribution_and_fault(site: Path) -> None:
-    entries = {"kilonova.stores": {"broken": "broken_store:BACKEND"}, "kilonova.rerankers": {"好": "good_store:VALUE"}}
+    entries = {
+        "kilonova.stores": {"broken": "broken_store:BACKEND", "wrong": "json:dumps"},
+        "kilonova.rerankers": {"好": "good_store:open_reranker"},
+    }
     install(
         site,
         "strange-things",
         entries,
         broken_store="raise RuntimeError('[red]boom[/]\\x1b[31m')",
-        good_store="VALUE = 1",
+        good_store="def open_reranker(model): return lambda query, texts: texts",
     )
     found = listed(site)
     assert found["kilonova.rerankers", "好"] == {
@@ -66,6 +69,7 @@ def test_those_of_others_have_their_distribution_and_fault(site: Path) -> None:
         "fault": "",
     }
     assert "RuntimeError: [red]boom" in found["kilonova.stores", "broken"]["fault"]
+    assert found["kilonova.stores", "wrong"]["fault"] == "json:dumps is not what kilonova.stores holds."
     assert found["kilonova.stores", "edge"]["built_in"]
     shown = run(site).stdout
     assert "strange-things 1.2" in shown

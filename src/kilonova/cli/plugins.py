@@ -9,7 +9,7 @@ from kilonova.cli import options
 from kilonova.cli.out import cell, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kilonova.plugins import Plugin
     from kilonova.stores.registry import Backend
@@ -29,11 +29,20 @@ def plugins(as_json: Annotated[bool, options.json("A JSON array, for scripts.")]
         kilonova plugins --json
     """
     from kilonova import plugins as registered
+    from kilonova.models.registry import is_family
+    from kilonova.search.rerank import is_reranker
+    from kilonova.segments.documents import is_reader
     from kilonova.stores import registry
 
+    checks: dict[str, Callable[[object], bool]] = {
+        "kilonova.models": is_family,
+        "kilonova.stores": registry.is_backend,
+        "kilonova.readers": is_reader,
+        "kilonova.rerankers": is_reranker,
+    }
     found = [
         _with_extra(one, registry.BUILT_IN) if one.group == registry.GROUP and one.built_in else one
-        for one in registered.installed()
+        for one in registered.installed(checks)
     ]
     if as_json:
         print_json([asdict(one) for one in found])

@@ -19,7 +19,7 @@ from kilonova.models.family import ModelFamily
 if TYPE_CHECKING:
     from kilonova.models.stranger import Stranger
 
-__all__ = ["BUILT_IN", "GROUP", "NOVA_IDS", "card", "is_here", "load", "names", "pulled_name", "require"]
+__all__ = ["BUILT_IN", "GROUP", "NOVA_IDS", "card", "is_family", "is_here", "load", "names", "pulled_name", "require"]
 
 #: The ids that code written for Amazon Nova sends; they mean whichever model the server runs.
 NOVA_IDS = ("amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-embedding-v1:0")
@@ -143,7 +143,7 @@ def _family(name: str) -> ModelFamily:
     strangers, faults = _plugged_in()
     if (theirs := next((one for one in strangers if one.claims(name)), None)) is not None:
         return theirs
-    plugins.find(GROUP, re.split("[:+]", name)[0], _is_family)  # tells why that one cannot be used
+    plugins.find(GROUP, re.split("[:+]", name)[0], is_family)  # tells why that one cannot be used
     if folder.is_folder(name):
         return families.FOLDER  # which says what is wrong with it
     known = f"Known models: {', '.join(names())}, and any folder with one."
@@ -159,11 +159,12 @@ def _plugged_in() -> tuple[list[Stranger], list[Unavailable]]:
     """The families of other distributions, and why others cannot be used."""
     from kilonova.models.stranger import Stranger
 
-    found, faults = plugins.load(GROUP, _is_family)
+    found, faults = plugins.load(GROUP, is_family)
     return [Stranger(name, family) for name, family in found.items()], faults
 
 
-def _is_family(value: object) -> TypeGuard[ModelFamily]:
+def is_family(value: object) -> TypeGuard[ModelFamily]:
+    """Whether an object is what plug-ins of this group bring."""
     return isinstance(value, ModelFamily)
 
 

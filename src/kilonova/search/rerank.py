@@ -12,7 +12,7 @@ from kilonova import plugins
 from kilonova.errors import InvalidInput, KilonovaError, Unavailable
 from kilonova.models.torch import libraries
 
-__all__ = ["BUILT_IN", "GROUP", "CrossEncoder", "Reranker", "open_reranker", "reorder"]
+__all__ = ["BUILT_IN", "GROUP", "CrossEncoder", "Reranker", "is_reranker", "open_reranker", "reorder"]
 
 #: The entry points of rerankers: what makes one of a model's name, "" where none is given.
 GROUP = "kilonova.rerankers"
@@ -94,13 +94,14 @@ def open_reranker(name: str) -> Reranker:
         ours: Reranker = plugins.resolve(BUILT_IN[kind])(model)
         return ours
     if "/" not in kind and not Path(name).is_dir():
-        make = plugins.find(GROUP, kind, _is_callable)
+        make = plugins.find(GROUP, kind, is_reranker)
         if make is not None:
             return _Stranger(kind, make, model)
     return CrossEncoder(name)
 
 
-def _is_callable(value: object) -> TypeGuard[Callable[[str], Reranker]]:
+def is_reranker(value: object) -> TypeGuard[Callable[[str], Reranker]]:
+    """Whether an object is what plug-ins of this group bring."""
     return callable(value)
 
 

@@ -14,7 +14,16 @@ from typing import Any, BinaryIO, Protocol, TypeGuard, runtime_checkable
 from kilonova import plugins
 from kilonova.media.content import Image
 
-__all__ = ["BUILT_IN", "DocumentReader", "Page", "Pages", "has_built_in_reader", "has_plugin_reader", "reader_of"]
+__all__ = [
+    "BUILT_IN",
+    "DocumentReader",
+    "Page",
+    "Pages",
+    "has_built_in_reader",
+    "has_plugin_reader",
+    "is_reader",
+    "reader_of",
+]
 
 _GROUP = "kilonova.readers"
 
@@ -95,12 +104,13 @@ def reader_of(name: str) -> DocumentReader | None:
     if ending in BUILT_IN:
         reader: DocumentReader = plugins.resolve(BUILT_IN[ending])
         return reader
-    return plugins.find(_GROUP, ending, _is_reader)
+    return plugins.find(_GROUP, ending, is_reader)
 
 
 def _ending(name: str) -> str:
     return name.rpartition(".")[2].lower()
 
 
-def _is_reader(found: object) -> TypeGuard[DocumentReader]:
+def is_reader(found: object) -> TypeGuard[DocumentReader]:
+    """Whether an object is what plug-ins of this group bring."""
     return isinstance(found, DocumentReader)

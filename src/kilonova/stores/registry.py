@@ -19,7 +19,19 @@ from kilonova import plugins
 from kilonova.errors import InvalidInput, KilonovaError
 from kilonova.stores.base import VectorStore
 
-__all__ = ["BUILT_IN", "CHROMA", "EDGE", "FAISS", "GROUP", "OPENSEARCH", "QDRANT", "S3VECTORS", "Backend", "open_store"]
+__all__ = [
+    "BUILT_IN",
+    "CHROMA",
+    "EDGE",
+    "FAISS",
+    "GROUP",
+    "OPENSEARCH",
+    "QDRANT",
+    "S3VECTORS",
+    "Backend",
+    "is_backend",
+    "open_store",
+]
 
 #: The group of entry points.
 GROUP = "kilonova.stores"
@@ -102,15 +114,16 @@ def open_store(address: str) -> VectorStore:
 
 
 def _backend(scheme: str) -> Backend | None:
-    return BUILT_IN.get(scheme) or plugins.find(GROUP, scheme, _is_backend)
+    return BUILT_IN.get(scheme) or plugins.find(GROUP, scheme, is_backend)
 
 
 def _no_address(address: str) -> InvalidInput:
-    others, faults = plugins.load(GROUP, _is_backend)
+    others, faults = plugins.load(GROUP, is_backend)
     forms = ", ".join(one.form for one in (*BUILT_IN.values(), *others.values()))
     broken = "".join(f" {fault}" for fault in faults)
     return InvalidInput(f"{address!r} is no address of a store.", f"These are: {forms}.{broken}")
 
 
-def _is_backend(value: object) -> TypeGuard[Backend]:
+def is_backend(value: object) -> TypeGuard[Backend]:
+    """Whether an object is what plug-ins of this group bring."""
     return isinstance(value, Backend)
