@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from kilonova.segments.files import File, Kind, kind_of
+from kilonova.segments.files import File, Kind, kind_of, kind_of_file
 from kilonova.segments.listing import scan_prefix
 from kilonova.segments.progress import Progress
 from kilonova.segments.skipped import EMPTY, ending
@@ -23,7 +23,7 @@ def files(uri: str, output: str, progress: Progress) -> Iterator[File]:
     for name, info, skipped in scan_prefix(uri):
         if name.startswith(f"{output}/") and name.endswith(".parquet"):
             continue
-        kind = kind_of(name)
+        kind = kind_of_file(name, info) if info.size else kind_of(name)
         if skipped:
             progress.skipped[skipped] += 1
         elif kind is None or kind is Kind.DOCUMENT:
