@@ -59,7 +59,7 @@ def test_a_layer() -> None:
         assert (block[0].weight - layer.weight).abs().max() < layer.weight.abs().max() / 250
 
 
-@pytest.mark.parametrize("name", ["kilonova-mini", f"{onnx_bert()}/onnx/model.onnx"])
+@pytest.mark.parametrize("name", ["kilonova-mini", f"{onnx_bert()}/onnx/model.onnx"], ids=["mini", "onnx"])
 def test_models_without_such_a_form(name: str) -> None:
     with pytest.raises(InvalidInput, match="no form in 8 bits"):
         registry.card(f"{name}:int8")
