@@ -5,8 +5,7 @@ Everything named here is public, and is loaded when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # importing typing would take longer than all the rest
 if TYPE_CHECKING:
     from kilonova.api.client import AsyncClient, Client
     from kilonova.api.contents import Audio, Document, Image, Mixed, Text, Video
@@ -91,7 +90,7 @@ _MODULES = {
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'kilonova' has no attribute {name!r}")
     from importlib import import_module
