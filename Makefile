@@ -26,7 +26,7 @@ test: setup ## run the tests; what needs more than setup installs is named at th
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: setup ## run the tests that need no server and no other program: under a minute
-	KILONOVA_TESTS=fast $(BIN)/python -m pytest -q -m 'not server and not slow' --ignore=tests/clients $(ARGS)
+	KILONOVA_TESTS=fast $(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not server and not slow' --ignore=tests/clients $(ARGS)
 
 check: setup ## linters, layers and the type checker
 	$(BIN)/ruff check
