@@ -1,10 +1,12 @@
-"""Vectors at length one."""
+"""Vectors at length one, and many of them as one array."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-__all__ = ["unit"]
+__all__ = ["stack", "unit"]
 
 _LEAST = 1e-12  # below it a length is none: zeros stay zeros
 
@@ -17,3 +19,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     vectors = vectors.astype(np.promote_types(vectors.dtype, np.float32), copy=False)
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, _LEAST), np.float32)
+
+
+def stack(vectors: Sequence[np.ndarray], dimension: int) -> np.ndarray:
+    """Vectors float32 [dimension] as one array [n, dimension], also where there are none."""
+    return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)

@@ -31,6 +31,7 @@ from kilonova.models.cards import MINI
 from kilonova.search.query import Hit
 from kilonova.search.ranking import file_key
 from kilonova.stores.filters.tree import And, Compare, Exists, format_filter
+from kilonova.vectors import stack
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -166,7 +167,7 @@ class Client:
                         on_progress(len(vectors))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
-        return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
+        return stack(vectors, dimension)
 
     def search(
         self,
@@ -304,12 +305,7 @@ class Client:
             except OSError as error:
                 raise InvalidInput(f"{content.source} cannot be read: {error.strerror}.") from None
             return {"document": {"bytes": base64.b64encode(data).decode(), "page": content.page}}
-        read = self._loop.run(self._reader.read(content))
-        if isinstance(read, Mixed):
-            raise InvalidInput(
-                "Queries do not support composite inputs.", "Give the parts one by one: they are added up."
-            )
-        return _parts(read)
+        return _parts(self._loop.run(self._reader.read_single(content)))
 
     def _invoke(self, content: Input, purpose: Purpose, dimension: int, model: str) -> np.ndarray:
         params: dict[str, Any] = {"embeddingPurpose": str(purpose), "embeddingDimension": dimension}
@@ -418,7 +414,7 @@ def _credential(url: str) -> Credential:
         secret, token = environment.get("AWS_SECRET_ACCESS_KEY", ""), environment.get("AWS_SESSION_TOKEN", "")
         return Credential("environment", found, secret, token)
     if configured.is_loopback(urlsplit(url).hostname or ""):
-        return (configured.read_configured() or [configured.development_credential()])[0]
+        return configured.own_credential()
     raise Unavailable(
         f"There are no credentials for {url}.", "Give api_key, or set KILONOVA_API_KEY or the AWS variables."
     )

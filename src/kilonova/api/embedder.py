@@ -19,6 +19,7 @@ from kilonova.engine.matryoshka import check_dimension
 from kilonova.engine.patience import embed_patiently
 from kilonova.errors import InvalidInput, KilonovaError, Unavailable
 from kilonova.models.card import ModelCard, Purpose
+from kilonova.vectors import stack
 
 __all__ = ["AsyncEmbedder", "Embedder"]
 
@@ -97,7 +98,7 @@ class AsyncEmbedder:
         Raises:
             InvalidInput: the content cannot be read, or not be embedded by this model.
         """
-        return (await self._embedding(content, as_purpose(purpose), self._dimension(dimension))).vector
+        return (await self._embedding(content, purpose, dimension)).vector
 
     async def embed_many(
         self,
@@ -131,7 +132,7 @@ class AsyncEmbedder:
                     on_progress(len(vectors))
         finally:
             await results.aclose()
-        return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
+        return stack(vectors, dimension)
 
     async def embed_each(
         self, contents: Iterable[Content], *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024
@@ -155,18 +156,16 @@ class AsyncEmbedder:
     ) -> Embedding | KilonovaError:
         """The embedding of one content, or the error that it met."""
         try:
-            return await self._embedding(content, as_purpose(purpose), self._dimension(dimension))
+            return await self._embedding(content, purpose, dimension)
         except KilonovaError as error:
             return error
 
-    async def _embedding(self, content: Content, purpose: Purpose, dimension: int) -> Embedding:
+    async def _embedding(self, content: Content, purpose: Purpose | str, dimension: int) -> Embedding:
         if not self._open:
             raise Unavailable("The embedder is not open.", "Use it in an `async with` block.")
-        return await embed_patiently(self._engine, await self._reader.read(content), purpose, dimension)
-
-    def _dimension(self, dimension: int) -> int:
+        aim = as_purpose(purpose)
         check_dimension(self.card, dimension)
-        return dimension
+        return await embed_patiently(self._engine, await self._reader.read(content), aim, dimension)
 
 
 class Embedder:
@@ -235,7 +234,7 @@ class Embedder:
             vectors.append(result.vector)
             if on_progress is not None:
                 on_progress(len(vectors))
-        return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
+        return stack(vectors, dimension)
 
     def embed_each(
         self, contents: Iterable[Content], *, purpose: Purpose | str = "GENERIC_INDEX", dimension: int = 1024

@@ -33,11 +33,10 @@ class Hits(list[Hit]):
             import pandas  # type: ignore[import-untyped, unused-ignore]
         except ImportError:
             raise Unavailable("pandas is not installed.", "pip install pandas") from None
-        rows = [
-            {**dict.fromkeys(_COLUMNS), **hit.payload, **dict(zip(_COLUMNS, values, strict=True))}
-            for rank, hit in enumerate(self, 1)
-            if (values := (rank, hit.id, hit.score, hit.similarity, hit.distance))
-        ]
+        rows = []
+        for rank, hit in enumerate(self, 1):
+            own = dict(zip(_COLUMNS, (rank, hit.id, hit.score, hit.similarity, hit.distance), strict=True))
+            rows.append({**own, **hit.payload, **own})  # ours come first, whatever a payload calls its fields
         return pandas.DataFrame(rows, columns=None if rows else list(_COLUMNS))
 
     @overload

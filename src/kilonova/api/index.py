@@ -21,7 +21,7 @@ from kilonova.engine.engine import Engine
 from kilonova.engine.matryoshka import check_dimension
 from kilonova.errors import InvalidInput, NotFound
 from kilonova.media.content import Content as DecodedContent
-from kilonova.media.content import Encoded, Input, Mixed
+from kilonova.media.content import Encoded
 from kilonova.models.cards import MINI
 from kilonova.models.registry import card
 from kilonova.search import indexed, mounts
@@ -39,9 +39,9 @@ from kilonova.segments.segment import Plan
 from kilonova.stores import registry
 from kilonova.stores.backends.edge import QdrantEdge
 from kilonova.stores.base import Collection, VectorStore
-from kilonova.stores.filters.tree import Exists, all_of, parse
+from kilonova.stores.filters.tree import Exists, all_of, parse_optional
 
-__all__ = ["Index", "choose_kinds", "choose_modes", "choose_store"]
+__all__ = ["Index", "choose_store"]
 
 _LOOK_SECONDS = 2.0
 
@@ -212,8 +212,8 @@ class Index:
             InvalidInput: the filter or a content cannot be read.
         """
         query = Query(
-            kinds=choose_kinds(kinds),
-            where=parse(where) if where.strip() else None,
+            kinds=_kinds(kinds),
+            where=parse_optional(where),
             limit=limit,
             min_similarity=min_similarity,
             diversity=diversity,
@@ -221,7 +221,8 @@ class Index:
             relevant=tuple(several(relevant)),
             irrelevant=tuple(several(irrelevant)),
             exact=exact,
-            **choose_modes(mode, fusion),
+            mode=as_choice(Mode, mode, "mode"),
+            fusion=as_choice(Fusion, fusion, "fusion"),
         )
         query = replace(query, contents=self._loop.run(self._contents(contents, several(unlike))))
         return self._loop.run(self._search(self._store.find(self.name), query, rerank))
@@ -243,8 +244,8 @@ class Index:
             raise NotFound(f"There is no point {name} in {self.name}.", "Take ids from hits.")
         query = Query(
             vector=found[0].vector,
-            kinds=choose_kinds(kinds),
-            where=parse(where) if where.strip() else None,
+            kinds=_kinds(kinds),
+            where=parse_optional(where),
             limit=limit + 1,
             mode=Mode.VECTOR,
         )
@@ -294,7 +295,7 @@ class Index:
 
     def count(self, where: str = "") -> int:
         """How many vectors there are, or how many a filter lets through."""
-        return self._store.count(self.name, parse(where) if where.strip() else None)
+        return self._store.count(self.name, parse_optional(where))
 
     async def _looks(
         self,
@@ -310,6 +311,7 @@ class Index:
             raise InvalidInput(reasons[0])
         roots = _roots(paths)
         collection = await asyncio.to_thread(self._find_or_create, roots)
+        _home.private(self._folder)  # which notes what was indexed, wherever the vectors are
         engine = await self._engine_for(collection)
         before: Listing | None = None
         while True:
@@ -384,8 +386,8 @@ class Index:
     async def _contents(
         self, contents: Sequence[Content], unlike: Iterable[str]
     ) -> list[tuple[DecodedContent | Encoded, float]]:
-        read = [(_single(await self._reader.read(content)), 1.0) for content in contents]
-        return read + [(_single(await self._reader.read(text)), UNLIKE) for text in unlike]
+        read = [(await self._reader.read_single(content), 1.0) for content in contents]
+        return read + [(await self._reader.read_single(text), UNLIKE) for text in unlike]
 
     async def _search(self, collection: Collection, query: Query, rerank: str) -> Hits:
         return Hits(await (await self._searcher(collection, rerank)).search(collection, query))
@@ -405,7 +407,7 @@ class Index:
         searcher, labelled = await self._searcher(collection), Exists(label)
         found = []
         for content in contents:
-            read = _single(await self._reader.read(content))
+            read = await self._reader.read_single(content)
             own = (Kind(str(read.modality)),)
             count = await asyncio.to_thread(self._store.count, self.name, all_of(labelled, kind_filter(own)))
             query = Query([(read, 1.0)], kinds=own if count else (), where=labelled, limit=limit, mode=Mode.VECTOR)
@@ -424,26 +426,11 @@ def choose_store(data: Path, address: str = "") -> VectorStore:
     if address:
         return registry.open_store(address)
     _home.private(data)
-    credentials = configured.read_configured() or [configured.development_credential()]
-    return Shared(QdrantEdge(data / "collections"), credentials[0])
+    return Shared(QdrantEdge(data / "collections"), configured.own_credential())
 
 
-def choose_kinds(names: Sequence[str]) -> tuple[Kind, ...]:
-    """Kinds of files by their names.
-
-    Raises:
-        InvalidInput: there is none of a name.
-    """
+def _kinds(names: Sequence[str]) -> tuple[Kind, ...]:
     return tuple(as_choice(Kind, name, "kind of files") for name in several(names))
-
-
-def choose_modes(mode: str, fusion: str) -> dict[str, Any]:
-    """How hits are found, as ``Query`` has it.
-
-    Raises:
-        InvalidInput: there is no such mode.
-    """
-    return {"mode": as_choice(Mode, mode, "mode"), "fusion": as_choice(Fusion, fusion, "fusion")}
 
 
 def _roots(paths: Sequence[str | PathLike[str]]) -> list[str]:
@@ -451,9 +438,3 @@ def _roots(paths: Sequence[str | PathLike[str]]) -> list[str]:
     if not names or "" in names:  # a script's variable that is not set, which would mean the folder that it runs in
         raise InvalidInput("A path is empty.", "Name files, folders, or s3://bucket/prefix; . is the current folder.")
     return resolve(names)
-
-
-def _single(content: Input) -> DecodedContent | Encoded:
-    if isinstance(content, Mixed):
-        raise InvalidInput("Queries do not support composite inputs.", "Give the parts one by one: they are added up.")
-    return content

@@ -19,9 +19,8 @@ from kilonova.api.contents import Content, Deferred
 from kilonova.errors import InvalidInput
 from kilonova.media import content as core
 from kilonova.media import limits
-from kilonova.media.content import Detail, Encoded, Input, Modality, Truncation, VideoPart
-from kilonova.media.input import read_input
-from kilonova.media.sniff import format_of_name
+from kilonova.media.content import Detail, Encoded, Input, Modality, Truncation
+from kilonova.media.input import as_input, read_input
 from kilonova.models.card import ModelCard, Purpose
 from kilonova.segments.documents import BUILT_IN
 from kilonova.segments.files import Kind
@@ -33,6 +32,7 @@ __all__ = ["InputReader", "as_choice", "as_purpose", "several"]
 
 Choice = TypeVar("Choice", bound=StrEnum)
 T = TypeVar("T")
+_ARTICLES = {Modality.IMAGE: "an image", Modality.AUDIO: "audio", Modality.VIDEO: "a video"}
 
 
 class InputReader:
@@ -93,6 +93,19 @@ class InputReader:
             "Give a str for a text, a Path for a file, or kilonova.Image, Audio, Video, Document, Mixed.",
         )
 
+    async def read_single(self, content: Content) -> core.Content | Encoded:
+        """``read``, for a query, whose contents are single.
+
+        Raises:
+            InvalidInput: as of ``read``; or it is composite.
+        """
+        read = await self.read(content)
+        if isinstance(read, core.Mixed):
+            raise InvalidInput(
+                "Queries do not support composite inputs.", "Give the parts one by one: they are added up."
+            )
+        return read
+
     async def _composite(self, parts: tuple[Content, ...]) -> Input:
         read = [await self.read(part) for part in parts]
         plain = tuple(part for part in read if not isinstance(part, core.Mixed))
@@ -128,15 +141,17 @@ class InputReader:
     async def _file(self, source: Any, modality: Modality, detail: Detail = Detail.STANDARD) -> Input:
         limit = limits.S3_BYTES[modality]
         if isinstance(source, bytes | bytearray | memoryview):
-            return _encoded(modality, bytes(source), "", detail)
+            return as_input("", bytes(source), modality, detail)
         if isinstance(source, str) and source.startswith("s3://"):
-            return _encoded(modality, await self._s3.read(source, limit), format_of_name(source), detail)
+            return as_input(source, await self._s3.read(source, limit), modality, detail)
         if not isinstance(source, str | os.PathLike):
-            raise InvalidInput(f"Not {_a(modality)}: {type(source).__name__}.", "Give a path, an s3:// URI, or bytes.")
+            raise InvalidInput(
+                f"Not {_ARTICLES[modality]}: {type(source).__name__}.", "Give a path, an s3:// URI, or bytes."
+            )
         path = Path(os.path.expanduser(source))  # noqa: ASYNC240, PTH111  (looks at a variable only)
         found = await asyncio.to_thread(read_input, path, detail)
         if isinstance(found, Encoded) and {found.modality, modality} == {Modality.AUDIO, Modality.VIDEO}:
-            return _encoded(modality, found.data, found.format, detail)  # their containers may hold either
+            return as_input(path.name, found.data, modality, detail)  # their containers may hold either
         if found.modality is not modality:
             raise InvalidInput(f"{path} is no {modality}; it is {found.modality}.")
         return found
@@ -194,21 +209,10 @@ def as_choice(choices: type[Choice], value: str, name: str) -> Choice:
         raise InvalidInput(f"{value!r} is no {name}.", f"Choose one of {', '.join(choices)}.") from None
 
 
-def _encoded(modality: Modality, data: bytes, form: str, detail: Detail) -> Encoded:
-    part = VideoPart.ANY if modality is Modality.VIDEO else VideoPart.BOTH
-    return Encoded(modality, data, form, detail, part)
-
-
 def _text(content: contents.Text) -> core.Text:
     if not isinstance(content.value, str):
         raise InvalidInput(f"Not a text: {type(content.value).__name__}.", "Give a str.")
     return core.Text(content.value, as_choice(Truncation, content.truncation, "truncation"))
-
-
-def _a(modality: Modality) -> str:
-    return (
-        f"an {modality}" if modality is Modality.IMAGE else f"a {modality}" if modality is Modality.VIDEO else modality
-    )
 
 
 def _is_pillow(source: object) -> bool:

@@ -13,7 +13,6 @@ from typing import Self
 from kilonova.bulk.parts import BulkSettings, Row, write
 from kilonova.engine.engine import Engine
 from kilonova.errors import Gone, InternalError, InvalidInput, KilonovaError, Unavailable, Unreadable
-from kilonova.media.content import Modality
 from kilonova.media.words import printable
 from kilonova.segments.embed import EmbeddedSegment, embed
 from kilonova.segments.files import File, Kind
@@ -125,7 +124,7 @@ class BulkEmbedder:
         return Outcome(file, sum(row.vector is not None for row in rows), failed), rows
 
     async def _rows_of(self, file: File) -> AsyncGenerator[Row]:
-        self._engine.require(Modality(str(file.kind)))
+        self._engine.require(file.kind.modality)
         settings = self._settings
         plan = Plan(seconds=settings.seconds, characters=settings.characters, verbatim=True)
         segments = self._readers.read(file, plan)

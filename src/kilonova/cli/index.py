@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kilonova import _home
 from kilonova.cli import options
 from kilonova.cli._common import check_dimension, progress_bar
 from kilonova.cli.out import escape, print_json
@@ -68,8 +67,7 @@ def index(
     from kilonova.segments.progress import Progress
 
     last, noted = Progress(), dict(map(_fact, facts or []))
-    folder = _home.private(data or _home.data())
-    with Index(collection, model=model, dimension=dimension, data=folder, store=store) as opened:
+    with Index(collection, model=model, dimension=dimension, data=data, store=store) as opened:
         try:
             with progress_bar(as_json or watch) as bar:
                 task = bar.add_task("indexing", total=None)

@@ -29,16 +29,16 @@ def plugins(as_json: Annotated[bool, options.json("A JSON array, for scripts.")]
         kilonova plugins --json
     """
     from kilonova import plugins as registered
-    from kilonova.models.registry import is_family
-    from kilonova.search.rerank import is_reranker
-    from kilonova.segments.documents import is_reader
+    from kilonova.models import registry as models
+    from kilonova.search import rerank
+    from kilonova.segments import documents
     from kilonova.stores import registry
 
     checks: dict[str, Callable[[object], bool]] = {
-        "kilonova.models": is_family,
-        "kilonova.stores": registry.is_backend,
-        "kilonova.readers": is_reader,
-        "kilonova.rerankers": is_reranker,
+        models.GROUP: models.is_family,
+        registry.GROUP: registry.is_backend,
+        documents.GROUP: documents.is_reader,
+        rerank.GROUP: rerank.is_reranker,
     }
     found = [
         _with_extra(one, registry.BUILT_IN) if one.group == registry.GROUP and one.built_in else one

@@ -12,7 +12,7 @@ from kilonova import _home
 from kilonova.credentials.credential import Credential
 from kilonova.errors import InvalidInput, KilonovaError
 
-__all__ = ["development_credential", "is_loopback", "load", "read_configured"]
+__all__ = ["development_credential", "is_loopback", "load", "own_credential", "read_configured"]
 
 _FIELDS = {"name": str, "access_key_id": str, "secret_access_key": str, "session_token": str, "api_key": str}
 
@@ -56,6 +56,11 @@ def read_configured(file: Path | None = None) -> list[Credential]:
     if file is not None or path.exists():
         found += _read(path)
     return found
+
+
+def own_credential() -> Credential:
+    """What this user proves himself with at a server of this machine."""
+    return (read_configured() or [development_credential()])[0]
 
 
 def development_credential() -> Credential:

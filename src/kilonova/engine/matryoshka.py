@@ -7,10 +7,15 @@ import numpy as np
 from kilonova.errors import InvalidInput
 from kilonova.models.card import ModelCard
 
-__all__ = ["DIMENSIONS", "check_dimension", "cut"]
+__all__ = ["DIMENSIONS", "check_dimension", "cut", "dimensions_of"]
 
 #: Nova's embeddingDimension values; the last is the default.
 DIMENSIONS = (256, 384, 1024, 3072)
+
+
+def dimensions_of(card: ModelCard) -> list[int]:
+    """Nova's dimensions and the model's own, ascending."""
+    return sorted({*DIMENSIONS, *card.trained_dimensions, card.native_dimension})
 
 
 def check_dimension(card: ModelCard, dimension: int) -> None:
@@ -19,7 +24,7 @@ def check_dimension(card: ModelCard, dimension: int) -> None:
     Raises:
         InvalidInput: it is not.
     """
-    allowed = sorted({*DIMENSIONS, *card.trained_dimensions, card.native_dimension})
+    allowed = dimensions_of(card)
     if dimension not in allowed:
         raise InvalidInput(
             f"{dimension} is no dimension of {card.id}.", f"Choose one of {', '.join(map(str, allowed))}."

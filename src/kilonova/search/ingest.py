@@ -21,7 +21,6 @@ import numpy as np
 from kilonova.engine.engine import Engine
 from kilonova.errors import Gone, InternalError, InvalidInput, KilonovaError, Unavailable, Unreadable
 from kilonova.media import subtitles
-from kilonova.media.content import Modality
 from kilonova.media.words import printable
 from kilonova.models.card import Purpose
 from kilonova.search.beside import read_beside
@@ -41,9 +40,6 @@ __all__ = ["ingest"]
 
 _FILES, _SEGMENTS = 16, 64  # under way at once
 _MOST_SEGMENTS = 50_000  # of one file, which are in memory together: 40 MB of text
-_MODALITIES = {kind: Modality(str(kind)) for kind in Kind if kind is not Kind.DOCUMENT} | {
-    Kind.DOCUMENT: Modality.IMAGE
-}
 _HASHED = 1 << 20
 
 
@@ -283,7 +279,7 @@ class _Run:
     ) -> list[Point]:
         """The points of a file."""
         try:
-            self._engine.require(_MODALITIES[file.kind])
+            self._engine.require(file.kind.modality)
         except InvalidInput as error:  # nothing is wrong with the file: what is known of it stays
             raise Unreadable(error.message, error.hint) from None
         make = FilePoints(file, digest, mark, {**await self._readers.describe(file), **facts}, cues)

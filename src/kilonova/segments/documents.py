@@ -16,6 +16,7 @@ from kilonova.media.content import Image
 
 __all__ = [
     "BUILT_IN",
+    "GROUP",
     "DocumentReader",
     "Page",
     "Pages",
@@ -25,7 +26,8 @@ __all__ = [
     "reader_of",
 ]
 
-_GROUP = "kilonova.readers"
+#: The group of entry points.
+GROUP = "kilonova.readers"
 
 #: Kilonova's own, by ending.
 BUILT_IN = {
@@ -91,7 +93,7 @@ def has_built_in_reader(name: str) -> bool:
 
 def has_plugin_reader(name: str) -> bool:
     """Whether an installed plug-in reads documents of that file name's ending; nothing is imported."""
-    return _ending(name) in plugins.names(_GROUP)
+    return _ending(name) in plugins.names(GROUP)
 
 
 def reader_of(name: str) -> DocumentReader | None:
@@ -104,7 +106,7 @@ def reader_of(name: str) -> DocumentReader | None:
     if ending in BUILT_IN:
         reader: DocumentReader = plugins.resolve(BUILT_IN[ending])
         return reader
-    return plugins.find(_GROUP, ending, is_reader)
+    return plugins.find(GROUP, ending, is_reader)
 
 
 def _ending(name: str) -> str:

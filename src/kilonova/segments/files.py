@@ -27,6 +27,11 @@ class Kind(StrEnum):
     AUDIO = "audio"
     VIDEO = "video"
 
+    @property
+    def modality(self) -> Modality:
+        """What its files are embedded as; pages of documents are images."""
+        return Modality.IMAGE if self is Kind.DOCUMENT else Modality(str(self))
+
 
 #: Fields of a payload that say where a point lies in its file, in which encoding that is, and how its words begin; it
 #: has those that apply.

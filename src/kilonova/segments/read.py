@@ -100,7 +100,7 @@ class Readers:
 
     def _read(self, file: File, plan: Plan, data: bytes | None, first: int) -> AsyncGenerator[Segment]:
         if file.kind is not Kind.DOCUMENT:
-            check_size(file.uri, file.info, Modality(str(file.kind)))
+            check_size(file.uri, file.info, file.kind.modality)
         match file.kind:
             case Kind.TEXT:
                 return _text(file, plan, data)
@@ -111,7 +111,7 @@ class Readers:
         return self._audio_or_video(file, plan, first)
 
     async def _audio_or_video(self, file: File, plan: Plan, first: int) -> AsyncGenerator[Segment]:
-        modality = Modality(str(file.kind))
+        modality = file.kind.modality
         try:
             async with contextlib.aclosing(self._media.read(file, modality, plan.seconds, first)) as segments:
                 async for segment in segments:
@@ -186,7 +186,7 @@ def reads_whole(file: File) -> bool:
     """
     if file.kind not in (Kind.TEXT, Kind.IMAGE):
         return False
-    check_size(file.uri, file.info, Modality(str(file.kind)))
+    check_size(file.uri, file.info, file.kind.modality)
     return True
 
 

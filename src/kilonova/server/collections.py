@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from kilonova.search import indexed
 from kilonova.server.operation import Answer, Call
 from kilonova.stores.base import Collection, Point, VectorStore
-from kilonova.stores.filters.tree import Filter, parse
+from kilonova.stores.filters.tree import parse_optional
 from kilonova.wire import search as wire
 
 __all__ = ["Collections"]
@@ -89,7 +89,7 @@ class Collections:
     async def scroll(self, call: Call) -> StreamingResponse:
         """``POST /v1/collections/{name}/points/scroll``: a point a line, until the last one."""
         wanted = await _parse(call, wire.ScrollRequest)
-        name, where = _name(call), _filter(wanted.where)
+        name, where = _name(call), parse_optional(wanted.where)
         points = self._store.scroll(name, where, vectors=wanted.vectors)
         first = await asyncio.to_thread(next, points, None)  # errors are answered before the answer begins
 
@@ -101,14 +101,14 @@ class Collections:
 
     async def count(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/count``."""
-        where = _filter((await _parse(call, wire.CountRequest)).where)
+        where = parse_optional((await _parse(call, wire.CountRequest)).where)
         count = await asyncio.to_thread(self._store.count, _name(call), where)
         return Answer(wire.render({"count": count}))
 
     async def query(self, call: Call) -> Answer:
         """``POST /v1/collections/{name}/points/query``."""
         wanted = await _parse(call, wire.QueryRequest)
-        name, where = _name(call), _filter(wanted.where)
+        name, where = _name(call), parse_optional(wanted.where)
 
         def search() -> bytes:
             if wanted.vector is not None:
@@ -135,7 +135,3 @@ async def _parse(call: Call, model: type[_Request]) -> _Request:
 def _name(call: Call) -> str:
     name: str = call.request.path_params["name"]
     return name
-
-
-def _filter(where: str) -> Filter | None:
-    return parse(where) if where.strip() else None

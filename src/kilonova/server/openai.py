@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kilonova.engine.engine import Engine
 from kilonova.engine.engines import Engines
-from kilonova.engine.matryoshka import DIMENSIONS
+from kilonova.engine.matryoshka import dimensions_of
 from kilonova.media.content import Encoded, Mixed, Modality, Text, Truncation
 from kilonova.models.card import Purpose
 from kilonova.server.operation import Answer, Call
@@ -31,7 +31,7 @@ class OpenAI:
         model = bedrock.parse_model_id(request.model, "", list(self._models))
         engine = self._engines[model]
         native = engine.card.native_dimension
-        openai.check_dimension(request, sorted({*DIMENSIONS, *engine.card.trained_dimensions, native}))
+        openai.check_dimension(request, dimensions_of(engine.card))
         items = [await self._item(call, engine, one) for one in request.input]
         kinds = {one.modality if not isinstance(one, Mixed) else "mixed" for one in items}
         call.modality = str(kinds.pop()) if len(kinds) == 1 else "mixed"

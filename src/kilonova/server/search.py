@@ -29,7 +29,7 @@ from kilonova.storage.objects import ObjectInfo
 from kilonova.storage.s3 import call as call_s3
 from kilonova.storage.s3 import connect, split_uri
 from kilonova.stores.base import Collection, VectorStore
-from kilonova.stores.filters.tree import parse
+from kilonova.stores.filters.tree import parse_optional
 from kilonova.wire import search as wire
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Search:
             wanted,
             vector=wire.decode_vector(request.vector) if request.vector is not None else None,
             kinds=tuple(map(Kind, request.kinds)),
-            where=parse(request.where) if request.where.strip() else None,
+            where=parse_optional(request.where),
             limit=request.limit,
             mode=Mode(request.mode),
             fusion=Fusion(request.fusion),

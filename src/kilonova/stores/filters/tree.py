@@ -30,6 +30,7 @@ __all__ = [
     "format_filter",
     "matches",
     "parse",
+    "parse_optional",
 ]
 
 Value = str | int | float | bool
@@ -158,6 +159,11 @@ def parse(text: str) -> Filter:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise InvalidInput("The filter is not valid Unicode.", "Write it in UTF-8.")
     return _Parser(unicodedata.normalize("NFC", text)).whole()  # as names are kept, however a keyboard writes them
+
+
+def parse_optional(text: str) -> Filter | None:
+    """``parse``, but None for a blank text, which lets everything through."""
+    return parse(text) if text.strip() else None
 
 
 def format_filter(where: Filter) -> str:
